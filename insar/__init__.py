@@ -1,0 +1,1 @@
+"""Small-baseline InSAR time series: from a folder of interferograms to deformation layers."""

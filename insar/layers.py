@@ -1,0 +1,188 @@
+"""The map layers of a result: what each means, and how one lies on disk.
+
+Part of the published seam: `susceptibility` may import this module. Layers are Cloud-Optimized GeoTIFFs with the tags
+``UNITS``, ``DESCRIPTION`` and, where the sign matters, ``SIGN``.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from affine import Affine
+from numpy.typing import NDArray
+
+from insar.errors import InputError, MissingInputError
+from insar.grid import Grid
+
+TOWARD_SATELLITE = "positive toward the satellite"
+
+
+@dataclass(frozen=True, slots=True)
+class LayerDefinition:
+    """What a layer holds.
+
+    `dtype` is float32 (no data is NaN) or an integer type, whose `nodata` is None where every value means something.
+    """
+
+    name: str
+    unit: str
+    description: str
+    sign: str | None = None
+    dtype: str = "float32"
+    nodata: int | None = None
+
+
+LAYERS: dict[str, LayerDefinition] = {
+    layer.name: layer
+    for layer in (
+        LayerDefinition("velocity", "m/yr", "Line-of-sight displacement rate", TOWARD_SATELLITE),
+        LayerDefinition("velocity_std", "m/yr", "Standard deviation of the line-of-sight rate"),
+        LayerDefinition(
+            "cumulative_displacement",
+            "m",
+            "Line-of-sight displacement of the last date relative to the first",
+            TOWARD_SATELLITE,
+        ),
+        LayerDefinition("temporal_coherence", "1", "Agreement of interferograms with the inverted time series, 0 to 1"),
+        LayerDefinition("mean_coherence", "1", "Average spatial coherence over the interferograms used"),
+        LayerDefinition(
+            "residual_rms", "m", "Root mean square of interferogram minus interferogram of the inverted time series"
+        ),
+        LayerDefinition("pairs_used", "count", "Valid interferograms at the pixel", dtype="uint16", nodata=0),
+        LayerDefinition(
+            "subsets", "count", "Disconnected subsets of the network at the pixel", dtype="uint16", nodata=0
+        ),
+        LayerDefinition(
+            "quality",
+            "bit flags",
+            "1 no data; 2 gap filled by minimum norm; 4 low temporal coherence; 8 unwrapping corrected; "
+            "16 layover; 32 shadow; 64 layover or shadow, not told apart",
+            dtype="uint8",
+        ),
+        LayerDefinition("height", "m", "Height of the terrain"),
+        LayerDefinition("incidence_angle", "deg", "Incidence angle from the vertical"),
+    )
+}
+"""Layers of an `insar` result, by name."""
+
+
+class BadLayerError(InputError):
+    """A raster file cannot be read as a layer."""
+
+
+def write_layer(
+    path: Path,
+    values: NDArray[Any] | Callable[[slice], NDArray[Any]],
+    grid: Grid,
+    definition: LayerDefinition,
+    *,
+    tags: dict[str, str] | None = None,
+) -> None:
+    """Write one layer as a Cloud-Optimized GeoTIFF, under a temporary name until it is whole.
+
+    Parameters
+    ----------
+    path
+        Final name, ``.tif``.
+    values
+        (row, col) array, or a function from a slice of full rows to the (row, col) array of those rows, for layers
+        that should not be in memory at once.
+    grid
+        Where the pixels lie; the CRS is left unset where it has none.
+    definition
+        Name, unit, sign and type.
+    tags
+        Further tags of the file.
+    """
+    import rasterio
+    import rasterio.shutil
+
+    partial = path.with_name(f".{path.name}.partial")
+    tiled = path.with_name(f".{path.name}.tiled")
+    dtype = np.dtype(definition.dtype)
+    nodata: float | None = float("nan") if dtype.kind == "f" else definition.nodata
+    all_tags = {"UNITS": definition.unit, "DESCRIPTION": definition.description}
+    if definition.sign is not None:
+        all_tags["SIGN"] = definition.sign
+    all_tags.update(tags or {})
+    try:
+        with rasterio.open(
+            tiled,
+            "w",
+            driver="GTiff",
+            height=grid.rows,
+            width=grid.cols,
+            count=1,
+            dtype=dtype.name,
+            crs=grid.crs,
+            transform=grid.transform,
+            nodata=nodata,
+            tiled=True,
+            blockxsize=512,
+            blockysize=512,
+            BIGTIFF="IF_SAFER",
+        ) as sink:
+            for rows in row_slices(grid.rows, 512):
+                block = values(rows) if callable(values) else values[rows]
+                window = rasterio.windows.Window(0, rows.start, grid.cols, rows.stop - rows.start)
+                sink.write(np.ascontiguousarray(block, dtype=dtype), 1, window=window)
+            sink.update_tags(**all_tags)
+            sink.set_band_description(1, definition.name)
+        rasterio.shutil.copy(
+            tiled,
+            partial,
+            driver="COG",
+            compress="DEFLATE",
+            predictor="YES",
+            level=6,
+            overview_resampling="nearest" if dtype.kind != "f" else "average",
+            bigtiff="IF_SAFER",
+        )
+        os.replace(partial, path)
+    finally:
+        for leftover in (partial, tiled):
+            leftover.unlink(missing_ok=True)
+            leftover.with_name(leftover.name + ".aux.xml").unlink(missing_ok=True)
+
+
+def read_layer(path: Path) -> tuple[NDArray[np.float32], Grid, LayerDefinition]:
+    """Read a single-band raster as float32 with NaN for no data, with its grid and what its tags say of it."""
+    import rasterio
+
+    if not path.exists():
+        raise MissingInputError(
+            path, required="a raster layer", found="no such file", remedy="Check the path to the layer"
+        )
+    try:
+        with rasterio.open(path) as source:
+            values = source.read(1, masked=True).astype(np.float32).filled(np.nan)
+            grid = grid_of(source)
+            tags = source.tags()
+    except rasterio.errors.RasterioIOError as error:
+        raise BadLayerError(
+            path, required="a raster GDAL can read", found=str(error), remedy="Check that the file is whole"
+        ) from error
+    definition = LayerDefinition(
+        path.stem, tags.get("UNITS", ""), tags.get("DESCRIPTION", ""), tags.get("SIGN"), dtype="float32"
+    )
+    return values, grid, definition
+
+
+def grid_of(source: Any) -> Grid:
+    """Grid of an open rasterio dataset."""
+    crs = None
+    if source.crs is not None:
+        epsg = source.crs.to_epsg()
+        crs = f"EPSG:{epsg}" if epsg is not None else source.crs.to_wkt()
+    return Grid(source.height, source.width, Affine(*source.transform[:6]), crs)
+
+
+def row_slices(rows: int, step: int) -> Iterator[slice]:
+    """Consecutive slices of at most `step` rows that cover 0..`rows`."""
+    for start in range(0, rows, step):
+        yield slice(start, min(start + step, rows))

@@ -1,0 +1,1 @@
+"""Landslide susceptibility: InSAR layers and static factors to validated, explained maps."""
