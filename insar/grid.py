@@ -68,9 +68,9 @@ class Grid:
 
     @classmethod
     def radar(cls, rows: int, cols: int) -> Grid:
-        """Grid of a stack in radar coordinates: no CRS, unit pixels, row numbers growing downward."""
-        # Not the identity, which GDAL reads as "not georeferenced" and warns of.
-        return cls(rows, cols, Affine(1.0, 0.0, 0.0, 0.0, -1.0, 0.0), None)
+        """Grid of a stack in radar coordinates: no CRS, unit pixels, the origin at the lower left corner."""
+        # The origin keeps it from being the identity, which GDAL reads as "not georeferenced" and drops.
+        return cls(rows, cols, Affine(1.0, 0.0, 0.0, 0.0, -1.0, float(rows)), None)
 
     @property
     def shape(self) -> tuple[int, int]:
