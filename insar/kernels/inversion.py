@@ -1,0 +1,503 @@
+"""Solve the network of every pixel of a block: weighted, with gaps, whatever its rank.
+
+Notation of the comments: nodes are dates, ``c`` conductances between dates not yet eliminated, ``g`` conductances to
+the ground (the first date, whose phase is 0), ``y`` currents into the dates, ``phi`` phases.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from insar.kernels.jit import kernel
+
+TILE = 128
+"""Pixels solved side by side: long enough to fill the vector units, short enough for the second-level cache."""
+
+WEIGHT_NONE = 0
+WEIGHT_TABLE = 1
+WEIGHT_GIVEN = 2
+
+_TWO_PI = np.float32(2.0 * np.pi)
+_INVERSE_TWO_PI = np.float32(0.5 / np.pi)
+
+
+@kernel
+def _weigh_samples(
+    mode: int,
+    samples: NDArray[np.floating],
+    tables: NDArray[np.floating],
+    lookup: NDArray[np.float64],
+    cells: NDArray[np.int32],
+    weights: NDArray[np.float64],
+    there: NDArray[np.bool_],
+) -> None:
+    """Weight of one pair at the pixels of a tile, 0 where the sample or its weight is missing; and where it is not."""
+    count = len(samples)
+    if mode == WEIGHT_NONE:
+        for pixel in range(count):
+            weights[pixel] = 1.0 if np.isfinite(samples[pixel]) else 0.0
+    elif mode == WEIGHT_GIVEN:
+        for pixel in range(count):
+            given = tables[pixel]
+            usable = np.isfinite(samples[pixel]) and np.isfinite(given) and given > 0.0
+            weights[pixel] = given if usable else 0.0
+    else:
+        scale = np.float32(len(lookup) - 2)
+        for pixel in range(count):
+            # Comparisons are false for NaN, which therefore falls in cell 0, whose weight is 0.
+            coherence = tables[pixel]
+            usable = np.isfinite(samples[pixel]) and coherence > 0.0
+            at = np.float32(min(coherence, 1.0)) * scale + np.float32(1.0) if usable else np.float32(0.0)
+            cells[pixel] = np.int32(at)
+            weights[pixel] = at - np.float32(cells[pixel])
+        for pixel in range(count):
+            # Unsigned, so that no check for negative indices keeps the loop from being vectorised.
+            cell = np.uint32(cells[pixel])
+            weights[pixel] = lookup[cell, 0] + weights[pixel] * lookup[cell, 1]
+    for pixel in range(count):
+        there[pixel] = weights[pixel] > 0.0
+
+
+@kernel
+def _eliminate(
+    count: int,
+    link_start: NDArray[np.int64],
+    link_to: NDArray[np.int64],
+    mesh_start: NDArray[np.int64],
+    mesh_first: NDArray[np.int64],
+    mesh_second: NDArray[np.int64],
+    mesh_into: NDArray[np.int64],
+    c: NDArray[np.float64],
+    g: NDArray[np.float64],
+    inverse: NDArray[np.float64],
+    roots: NDArray[np.int64],
+) -> None:
+    """Star-mesh elimination; leaves multipliers in `c` and reciprocal pivots in `inverse`.
+
+    The pivot is the sum of a date's remaining conductances, never a difference. Nothing cancels: every quantity is
+    exact to a few units in the last place however unequal the weights are, and a pivot is 0 exactly when the date has
+    no path to the ground or to a date that is still there, which is how a new subset of the network shows.
+    (Grassmann, Taksar & Heyman 1985 eliminate Markov chains in the same way.)
+    """
+    for node in range(len(link_start) - 1):
+        first, last = link_start[node], link_start[node + 1]
+        pivot = inverse[node]
+        ground = g[node]
+        for pixel in range(count):
+            pivot[pixel] = ground[pixel]
+        for link in range(first, last):
+            conductance = c[link]
+            for pixel in range(count):
+                pivot[pixel] += conductance[pixel]
+        for pixel in range(count):
+            roots[pixel] += pivot[pixel] == 0.0
+        for pixel in range(count):
+            pivot[pixel] = 1.0 / pivot[pixel] if pivot[pixel] > 0.0 else 0.0
+        for update in range(mesh_start[node], mesh_start[node + 1]):
+            one, two, into = c[mesh_first[update]], c[mesh_second[update]], c[mesh_into[update]]
+            for pixel in range(count):
+                into[pixel] += one[pixel] * pivot[pixel] * two[pixel]
+        for link in range(first, last):
+            multiplier, target = c[link], g[link_to[link]]
+            for pixel in range(count):
+                multiplier[pixel] *= pivot[pixel]
+                target[pixel] += multiplier[pixel] * ground[pixel]
+
+
+@kernel
+def _substitute(
+    count: int,
+    link_start: NDArray[np.int64],
+    link_to: NDArray[np.int64],
+    c: NDArray[np.float64],
+    inverse: NDArray[np.float64],
+    y: NDArray[np.float64],
+) -> None:
+    """Forward and backward substitution with factors of each pixel; `y` becomes `phi`."""
+    nodes = len(link_start) - 1
+    for node in range(nodes):
+        current = y[node]
+        for link in range(link_start[node], link_start[node + 1]):
+            multiplier, target = c[link], y[link_to[link]]
+            for pixel in range(count):
+                target[pixel] += multiplier[pixel] * current[pixel]
+    for node in range(nodes - 1, -1, -1):
+        current = y[node]
+        pivot = inverse[node]
+        for pixel in range(count):
+            current[pixel] *= pivot[pixel]
+        for link in range(link_start[node], link_start[node + 1]):
+            multiplier, source = c[link], y[link_to[link]]
+            for pixel in range(count):
+                current[pixel] += multiplier[pixel] * source[pixel]
+
+
+@kernel
+def _substitute_shared(
+    count: int,
+    link_start: NDArray[np.int64],
+    link_to: NDArray[np.int64],
+    c: NDArray[np.float64],
+    inverse: NDArray[np.float64],
+    y: NDArray[np.float64],
+) -> None:
+    """As `_substitute`, with the same factors for all pixels: the same operations, hence the same bits."""
+    nodes = len(link_start) - 1
+    for node in range(nodes):
+        current = y[node]
+        for link in range(link_start[node], link_start[node + 1]):
+            multiplier = c[link, 0]
+            target = y[link_to[link]]
+            for pixel in range(count):
+                target[pixel] += multiplier * current[pixel]
+    for node in range(nodes - 1, -1, -1):
+        current = y[node]
+        pivot = inverse[node, 0]
+        for pixel in range(count):
+            current[pixel] *= pivot
+        for link in range(link_start[node], link_start[node + 1]):
+            multiplier = c[link, 0]
+            source = y[link_to[link]]
+            for pixel in range(count):
+                current[pixel] += multiplier * source[pixel]
+
+
+@kernel
+def _join_subsets(
+    pixel: int,
+    factor: int,
+    order: NDArray[np.int64],
+    days: NDArray[np.float64],
+    link_start: NDArray[np.int64],
+    link_to: NDArray[np.int64],
+    c: NDArray[np.float64],
+    g: NDArray[np.float64],
+    inverse: NDArray[np.float64],
+    y: NDArray[np.float64],
+    subset: NDArray[np.int64],
+    phase: NDArray[np.float64],
+    normal: NDArray[np.float64],
+    offset: NDArray[np.float64],
+) -> None:
+    """Shift the subsets of one pixel's network so that the interval velocities have the least norm.
+
+    Each subset is solved up to a constant. The constants that minimise ``sum(((phi_k - phi_(k-1)) / dt_k)^2)`` over
+    consecutive dates give the minimum-norm solution of ``B v = dphi``. `factor` is the column of the elimination that
+    holds this pixel's factors.
+    """
+    nodes = len(order)
+    subsets = 1
+    subset[0] = 0
+    phase[0] = 0.0
+    for node in range(nodes - 1, -1, -1):
+        date = order[node]
+        phase[date] = y[node, pixel]
+        if inverse[node, factor] == 0.0:
+            subset[date] = subsets
+            subsets += 1
+            continue
+        subset[date] = 0
+        if g[node, factor] == 0.0:
+            for link in range(link_start[node], link_start[node + 1]):
+                if c[link, factor] > 0.0:
+                    subset[date] = subset[order[link_to[link]]]
+                    break
+    for row in range(subsets):
+        offset[row] = 0.0
+        for col in range(subsets):
+            normal[row, col] = 0.0
+    for date in range(1, nodes + 1):
+        one, two = subset[date - 1], subset[date]
+        if one == two:
+            continue
+        weight = 1.0 / (days[date] - days[date - 1]) ** 2
+        step = weight * (phase[date] - phase[date - 1])
+        normal[one, one] += weight
+        normal[two, two] += weight
+        normal[one, two] -= weight
+        normal[two, one] -= weight
+        offset[one] += step
+        offset[two] -= step
+    # Subset 0 holds the first date and stays; the others are solved by Cholesky in place.
+    for row in range(1, subsets):
+        for col in range(1, row + 1):
+            total = normal[row, col]
+            for inner in range(1, col):
+                total -= normal[row, inner] * normal[col, inner]
+            normal[row, col] = np.sqrt(total) if row == col else total / normal[col, col]
+    for row in range(1, subsets):
+        total = offset[row]
+        for inner in range(1, row):
+            total -= normal[row, inner] * offset[inner]
+        offset[row] = total / normal[row, row]
+    for row in range(subsets - 1, 0, -1):
+        total = offset[row]
+        for inner in range(row + 1, subsets):
+            total -= normal[inner, row] * offset[inner]
+        offset[row] = total / normal[row, row]
+    for node in range(nodes):
+        label = subset[order[node]]
+        if label > 0:
+            y[node, pixel] += offset[label]
+
+
+@kernel
+def _sum_phasors(
+    count: int,
+    residual: NDArray[np.float32],
+    real: NDArray[np.float32],
+    imaginary: NDArray[np.float32],
+) -> None:
+    """Add ``exp(1j residual)``; polynomials in single precision (error below 3e-7), because libm does not vectorise."""
+    half_pi = np.float32(0.5 * np.pi)
+    for pixel in range(count):
+        turns = residual[pixel] * _INVERSE_TWO_PI
+        x = (turns - np.rint(turns)) * _TWO_PI
+        # Fold onto [-pi/2, pi/2], where the series converge fast: sin(pi - x) = sin x, cos(pi - x) = -cos x.
+        magnitude = abs(x)
+        folded = magnitude > half_pi
+        reduced = np.float32(np.pi) - magnitude if folded else magnitude
+        square = reduced * reduced
+        cosine = np.float32(1.0) + square * (
+            np.float32(-0.5)
+            + square
+            * (
+                np.float32(4.16666667e-2)
+                + square
+                * (
+                    np.float32(-1.38888889e-3)
+                    + square
+                    * (np.float32(2.48015873e-5) + square * (np.float32(-2.75573192e-7) + square * np.float32(2.0876757e-9)))
+                )
+            )
+        )
+        sine = reduced * (
+            np.float32(1.0)
+            + square
+            * (
+                np.float32(-1.66666667e-1)
+                + square
+                * (
+                    np.float32(8.33333333e-3)
+                    + square
+                    * (np.float32(-1.98412698e-4) + square * (np.float32(2.75573192e-6) + square * np.float32(-2.5052108e-8)))
+                )
+            )
+        )
+        real[pixel] += -cosine if folded else cosine
+        imaginary[pixel] += sine if x >= np.float32(0.0) else -sine
+
+
+@kernel
+def invert_pixels(
+    phase: NDArray[np.floating],
+    reference_phase: NDArray[np.float64],
+    mode: int,
+    tables: NDArray[np.floating],
+    lookup: NDArray[np.float64],
+    order: NDArray[np.int64],
+    days: NDArray[np.float64],
+    link_start: NDArray[np.int64],
+    link_to: NDArray[np.int64],
+    mesh_start: NDArray[np.int64],
+    mesh_first: NDArray[np.int64],
+    mesh_second: NDArray[np.int64],
+    mesh_into: NDArray[np.int64],
+    pair_first: NDArray[np.int64],
+    pair_second: NDArray[np.int64],
+    pair_link: NDArray[np.int64],
+    scale: float,
+    series: NDArray[np.floating],
+    temporal_coherence: NDArray[np.float32],
+    residual_rms: NDArray[np.float32],
+    pairs_used: NDArray[np.uint16],
+    subsets: NDArray[np.uint16],
+) -> None:
+    """Invert all pixels of a block.
+
+    Parameters
+    ----------
+    phase
+        (pair, pixel) rad; a sample that is not finite is missing.
+    reference_phase
+        (pair,) rad, subtracted from every pixel.
+    mode, tables, lookup
+        `WEIGHT_NONE`; `WEIGHT_TABLE` with coherence (pair, pixel) and a table of weights: a row of zeros, then for
+        coherences evenly spread over 0..1 the weight and its step to the next; `WEIGHT_GIVEN` with weights
+        (pair, pixel). A weight that is not positive removes the sample.
+    order ... pair_link
+        The arrays of an `EliminationPlan`.
+    scale
+        Factor from radians to the unit of `series` and `residual_rms`.
+    series
+        (date, pixel) out: the first date is 0; NaN where a pixel has no sample at all.
+    temporal_coherence, residual_rms, pairs_used, subsets
+        (pixel,) out.
+    """
+    pair_count, pixel_count = phase.shape
+    nodes = len(order)
+    links = len(link_to)
+    c = np.empty((max(links, 1), TILE), np.float64)
+    g = np.empty((nodes, TILE), np.float64)
+    inverse = np.empty((nodes, TILE), np.float64)
+    y = np.empty((nodes + 1, TILE), np.float64)
+    weights = np.empty(TILE, np.float64)
+    roots = np.zeros(TILE, np.int64)
+    used = np.empty(TILE, np.float64)
+    there = np.empty((pair_count, TILE), np.bool_)
+    cells = np.empty(TILE, np.int32)
+    squares = np.empty(TILE, np.float64)
+    residual = np.empty(TILE, np.float32)
+    real = np.empty(TILE, np.float32)
+    imaginary = np.empty(TILE, np.float32)
+    subset = np.empty(nodes + 1, np.int64)
+    one_phase = np.empty(nodes + 1, np.float64)
+    normal = np.empty((nodes + 1, nodes + 1), np.float64)
+    offset = np.empty(nodes + 1, np.float64)
+
+    # Factors of the complete, unweighted network, for tiles where every pixel has every pair.
+    complete_c = np.zeros((max(links, 1), 1), np.float64)
+    complete_g = np.zeros((nodes, 1), np.float64)
+    complete_inverse = np.empty((nodes, 1), np.float64)
+    complete_roots = np.zeros(1, np.int64)
+    for pair in range(pair_count):
+        if pair_link[pair] >= 0:
+            complete_c[pair_link[pair], 0] += 1.0
+        else:
+            complete_g[max(pair_first[pair], pair_second[pair]), 0] += 1.0
+    _eliminate(
+        1,
+        link_start,
+        link_to,
+        mesh_start,
+        mesh_first,
+        mesh_second,
+        mesh_into,
+        complete_c,
+        complete_g,
+        complete_inverse,
+        complete_roots,
+    )
+
+    for start in range(0, pixel_count, TILE):
+        count = min(TILE, pixel_count - start)
+        y[:] = 0.0
+        used[:] = 0
+        complete = mode == WEIGHT_NONE
+        if complete:
+            for pair in range(pair_count):
+                samples = phase[pair, start : start + count]
+                finite = 0
+                for pixel in range(count):
+                    finite += np.isfinite(samples[pixel])
+                if finite < count:
+                    complete = False
+                    break
+        # The row after the last date takes what belongs to the ground, so that no branch is needed.
+        if complete:
+            for pair in range(pair_count):
+                first, second = pair_first[pair], pair_second[pair]
+                into = y[second if second >= 0 else nodes]
+                out_of = y[first if first >= 0 else nodes]
+                samples = phase[pair, start : start + count]
+                reference = reference_phase[pair]
+                for pixel in range(count):
+                    flow = np.float64(samples[pixel]) - reference
+                    into[pixel] += flow
+                    out_of[pixel] -= flow
+            _substitute_shared(count, link_start, link_to, complete_c, complete_inverse, y)
+            used[:] = pair_count
+            roots[:] = complete_roots[0]
+        else:
+            c[:] = 0.0
+            g[:] = 0.0
+            roots[:] = 0
+            for pair in range(pair_count):
+                first, second = pair_first[pair], pair_second[pair]
+                into = y[second if second >= 0 else nodes]
+                out_of = y[first if first >= 0 else nodes]
+                link = pair_link[pair]
+                conductance = c[link] if link >= 0 else g[max(first, second)]
+                samples = phase[pair, start : start + count]
+                reference = reference_phase[pair]
+                present = there[pair]
+                _weigh_samples(mode, samples, tables[pair, start : start + count], lookup, cells, weights, present)
+                for pixel in range(count):
+                    weight = weights[pixel]
+                    flow = weight * (np.float64(samples[pixel]) - reference) if weight > 0.0 else 0.0
+                    used[pixel] += present[pixel]
+                    conductance[pixel] += weight
+                    into[pixel] += flow
+                    out_of[pixel] -= flow
+            _eliminate(
+                count,
+                link_start,
+                link_to,
+                mesh_start,
+                mesh_first,
+                mesh_second,
+                mesh_into,
+                c,
+                g,
+                inverse,
+                roots,
+            )
+            _substitute(count, link_start, link_to, c, inverse, y)
+        y[nodes, :] = 0.0
+
+        for pixel in range(count):
+            if roots[pixel] > 0 and used[pixel] > 0:
+                if complete:
+                    _join_subsets(
+                        pixel, 0, order, days, link_start, link_to, complete_c, complete_g, complete_inverse, y,
+                        subset, one_phase, normal, offset,
+                    )  # fmt: skip
+                else:
+                    _join_subsets(
+                        pixel, pixel, order, days, link_start, link_to, c, g, inverse, y,
+                        subset, one_phase, normal, offset,
+                    )  # fmt: skip
+
+        squares[:] = 0.0
+        real[:] = 0.0
+        imaginary[:] = 0.0
+        for pair in range(pair_count):
+            first, second = pair_first[pair], pair_second[pair]
+            later = y[second if second >= 0 else nodes]
+            earlier = y[first if first >= 0 else nodes]
+            samples = phase[pair, start : start + count]
+            reference = reference_phase[pair]
+            if complete:
+                for pixel in range(count):
+                    misfit = (np.float64(samples[pixel]) - reference) - (later[pixel] - earlier[pixel])
+                    squares[pixel] += misfit * misfit
+                    residual[pixel] = np.float32(misfit)
+            else:
+                present = there[pair]
+                for pixel in range(count):
+                    misfit = (np.float64(samples[pixel]) - reference) - (later[pixel] - earlier[pixel])
+                    misfit = misfit if present[pixel] else 0.0
+                    squares[pixel] += misfit * misfit
+                    residual[pixel] = np.float32(misfit)
+            _sum_phasors(count, residual, real, imaginary)
+        # A missing sample has entered the sums with residual 0, that is with a phasor of 1.
+        for pixel in range(count):
+            along = real[pixel] - np.float32(pair_count - used[pixel])
+            if used[pixel] > 0:
+                length = np.sqrt(along * along + imaginary[pixel] * imaginary[pixel]) / np.float32(used[pixel])
+                temporal_coherence[start + pixel] = min(length, np.float32(1.0))
+                residual_rms[start + pixel] = np.float32(abs(scale) * np.sqrt(squares[pixel] / used[pixel]))
+                subsets[start + pixel] = roots[pixel] + 1
+            else:
+                temporal_coherence[start + pixel] = np.nan
+                residual_rms[start + pixel] = np.nan
+                subsets[start + pixel] = 0
+            pairs_used[start + pixel] = used[pixel]
+        for pixel in range(count):
+            series[0, start + pixel] = 0.0 if used[pixel] > 0 else np.nan
+        for node in range(nodes):
+            target = series[order[node], start : start + count]
+            values = y[node]
+            for pixel in range(count):
+                target[pixel] = scale * values[pixel] if used[pixel] > 0 else np.nan
