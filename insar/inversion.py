@@ -1,8 +1,7 @@
-"""Inversion of a small-baseline network: interferograms to the phase of every date.
+"""Inversion of a stack: interferograms to a displacement time series and its quality.
 
-The interval velocities ``v`` of ``B v = dphi`` (Berardino et al. 2002) are never formed. Their minimum-norm solution is
-found through the phases themselves: weighted least squares on the graph of interferograms, then, where a pixel's graph
-falls into subsets, the offsets between subsets that give the velocities the least norm.
+The interval velocities ``v`` of ``B v = dphi`` (Berardino et al. 2002) are never formed; `insar.solver` finds their
+minimum-norm solution through the phases.
 """
 
 from __future__ import annotations
@@ -15,165 +14,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from insar.elimination import EliminationPlan, plan_elimination
-from insar.errors import OptionError
-from insar.weights import Weighting, interpolation_table, weight_table
-
-
-@dataclass(frozen=True, slots=True)
-class Inversion:
-    """What the inversion of a block gives.
-
-    Attributes
-    ----------
-    series
-        (date, ...) relative to the first date, in the unit asked for; NaN where a pixel has no valid interferogram.
-    temporal_coherence
-        (...) ``|sum(exp(1j residual))| / n`` over the valid interferograms (Pepe & Lanari 2006).
-    residual_rms
-        (...) root mean square of interferogram minus reconstructed interferogram, in the unit of `series`.
-    pairs_used
-        (...) number of valid interferograms.
-    subsets
-        (...) number of subsets the dates fall into: 1 where all are connected, 0 where there is no data. A date
-        without any valid interferogram is a subset of its own.
-    """
-
-    series: NDArray[Any]
-    temporal_coherence: NDArray[np.float32]
-    residual_rms: NDArray[np.float32]
-    pairs_used: NDArray[np.uint16]
-    subsets: NDArray[np.uint16]
-
-
-class NetworkSolver:
-    """Inverts blocks of pixels of one network; safe to use from several threads.
-
-    Parameters
-    ----------
-    pairs
-        Dates of each interferogram; its phase is that of the second minus that of the first.
-    weighting
-        What weighs the samples.
-    looks
-        Number of looks, where the weighting needs it.
-    """
-
-    def __init__(
-        self,
-        pairs: Sequence[tuple[date, date]],
-        *,
-        weighting: Weighting = Weighting.NONE,
-        looks: float | None = None,
-    ) -> None:
-        self.dates = tuple(sorted({day for pair in pairs for day in pair}))
-        if len(self.dates) < 2:
-            raise OptionError(
-                "pairs",
-                required="interferograms of at least two dates",
-                found=f"{len(self.dates)} dates",
-                remedy="Check the network options; they may have dropped every pair",
-            )
-        index = {day: place for place, day in enumerate(self.dates)}
-        days = np.array([(day - self.dates[0]).days for day in self.dates], dtype=np.float64)
-        ends = np.array([(index[first], index[second]) for first, second in pairs], dtype=np.int64)
-        if np.any(ends[:, 0] == ends[:, 1]):
-            raise OptionError(
-                "pairs",
-                required="two different dates in every pair",
-                found=f"{self.dates[ends[ends[:, 0] == ends[:, 1]][0, 0]]} with itself",
-                remedy="Remove that pair",
-            )
-        self.plan: EliminationPlan = plan_elimination(ends, days)
-        self.weighting = weighting
-        self._lookup = interpolation_table(weight_table(weighting, looks))
-
-    def solve(
-        self,
-        phase: NDArray[np.floating],
-        *,
-        reference_phase: NDArray[np.floating] | None = None,
-        coherence: NDArray[np.floating] | None = None,
-        weights: NDArray[np.floating] | None = None,
-        scale: float = 1.0,
-        dtype: type[np.floating] = np.float32,
-    ) -> Inversion:
-        """Invert a block.
-
-        Parameters
-        ----------
-        phase
-            (pair, ...) rad; NaN is a missing sample.
-        reference_phase
-            (pair,) rad at the reference point, subtracted from every pixel.
-        coherence
-            (pair, ...) for a weighting that needs it; a sample without coherence is left out.
-        weights
-            (pair, ...) used instead of the weighting; a weight that is not positive removes the sample.
-        scale
-            Factor from radians to the unit of the result.
-        dtype
-            Type of the series.
-        """
-        from insar.kernels import inversion as kernels
-
-        pair_count, *shape = phase.shape
-        samples = np.ascontiguousarray(phase).reshape(pair_count, -1)
-        pixels = samples.shape[1]
-        mode, tables = kernels.WEIGHT_NONE, samples[:, :0]
-        if weights is not None:
-            mode, tables = kernels.WEIGHT_GIVEN, weights
-        elif self.weighting.needs_coherence:
-            if coherence is None:
-                raise OptionError(
-                    f"weights={self.weighting.value!r}",
-                    required="the coherence of every interferogram",
-                    found="a stack without coherence",
-                    remedy="Invert unweighted, or add the coherence files",
-                )
-            # Coherence weighs by itself, so that no table is needed.
-            linear = self.weighting is Weighting.COHERENCE
-            mode, tables = (kernels.WEIGHT_GIVEN if linear else kernels.WEIGHT_TABLE), coherence
-        reference = np.zeros(pair_count) if reference_phase is None else np.asarray(reference_phase, dtype=np.float64)
-        result = Inversion(
-            series=np.empty((len(self.dates), pixels), dtype=dtype),
-            temporal_coherence=np.empty(pixels, dtype=np.float32),
-            residual_rms=np.empty(pixels, dtype=np.float32),
-            pairs_used=np.empty(pixels, dtype=np.uint16),
-            subsets=np.empty(pixels, dtype=np.uint16),
-        )
-        plan = self.plan
-        kernels.invert_pixels(
-            samples,
-            reference,
-            mode,
-            np.ascontiguousarray(tables).reshape(pair_count, -1),
-            self._lookup,
-            plan.order,
-            plan.days,
-            plan.link_start,
-            plan.link_to,
-            plan.mesh_start,
-            plan.mesh_first,
-            plan.mesh_second,
-            plan.mesh_into,
-            plan.pair_first,
-            plan.pair_second,
-            plan.pair_link,
-            float(scale),
-            result.series,
-            result.temporal_coherence,
-            result.residual_rms,
-            result.pairs_used,
-            result.subsets,
-        )
-        return Inversion(
-            series=result.series.reshape(len(self.dates), *shape),
-            temporal_coherence=result.temporal_coherence.reshape(shape),
-            residual_rms=result.residual_rms.reshape(shape),
-            pairs_used=result.pairs_used.reshape(shape),
-            subsets=result.subsets.reshape(shape),
-        )
+from insar.blocks import Progress, available_workers, map_blocks, no_progress, row_blocks
+from insar.errors import InputError, OptionError
+from insar.grid import RowCol
+from insar.phase import los_per_radian
+from insar.reference import ReferenceChoice, find_reference, reference_phase
+from insar.series import TimeSeries
+from insar.solver import NetworkSolver
+from insar.stack import Cube, Stack
+from insar.velocity import fit_rate
+from insar.weights import Weighting
 
 
 def invert_network(
@@ -220,7 +70,205 @@ def invert_network(
     given = None
     if weights is not None:
         given = np.asarray(weights, dtype=np.float64)
-        given = np.ascontiguousarray(
-            np.broadcast_to(given.reshape(given.shape + (1,) * (samples.ndim - given.ndim)), samples.shape)
-        )
+        try:
+            given = np.broadcast_to(given.reshape(given.shape + (1,) * (samples.ndim - given.ndim)), samples.shape)
+        except ValueError as error:
+            raise OptionError(
+                "weights",
+                required=f"the shape of the phase, {samples.shape}, or one weight per pair",
+                found=f"shape {given.shape}",
+                remedy="Put the pairs on the first axis",
+            ) from error
+        given = np.ascontiguousarray(given)
     return NetworkSolver(pairs).solve(samples, weights=given, dtype=np.float64).series
+
+
+@dataclass(frozen=True, slots=True)
+class InvertedBlock:
+    """Results of one block of rows.
+
+    Attributes
+    ----------
+    displacement_m
+        (date, row, col) m.
+    layers
+        (row, col) by name.
+    coherence_sum, coherence_count
+        (pair,) sum and number of the block's samples of coherence; None where it was not read.
+    """
+
+    displacement_m: NDArray[np.float32]
+    layers: dict[str, NDArray[Any]]
+    coherence_sum: NDArray[np.float64] | None
+    coherence_count: NDArray[np.int64] | None
+
+
+class BlockInverter:
+    """Reads and inverts blocks of rows of one stack; safe to call from several threads.
+
+    Parameters
+    ----------
+    stack
+        Reduced to the interferograms to use.
+    reference
+        Pixel whose phase is subtracted.
+    weighting, looks
+        What weighs the samples; the stack's own number of looks where `looks` is None.
+    with_rate
+        Whether to fit the rate, and to average the coherence where there is any.
+    """
+
+    def __init__(
+        self,
+        stack: Stack,
+        reference: RowCol,
+        *,
+        weighting: Weighting = Weighting.NONE,
+        looks: float | None = None,
+        with_rate: bool = False,
+    ) -> None:
+        if weighting.needs_coherence and stack.coherence is None:
+            raise InputError(
+                f"{stack.path} with weights={weighting.value}",
+                required="the coherence of the interferograms",
+                found="a stack without coherence",
+                remedy="Invert with weights=none, or add the coherence files",
+            )
+        self.reference_phase = reference_phase(stack, reference)
+        self.stack = stack
+        self.with_rate = with_rate
+        self.solver = NetworkSolver(
+            [(pair.reference, pair.secondary) for pair in stack.pairs],
+            weighting=weighting,
+            looks=looks if looks is not None else stack.acquisition.looks,
+        )
+        self._scale = los_per_radian(stack.wavelength_m)
+        self._phase: Cube = _required(stack.unwrapped_phase)
+        self._coherence = stack.coherence if weighting.needs_coherence or with_rate else None
+
+    @property
+    def dates(self) -> tuple[date, ...]:
+        """Dates of the series."""
+        return self.solver.dates
+
+    @property
+    def bytes_per_row(self) -> int:
+        """Bytes of the samples and of the series of one row."""
+        cubes = 1 if self._coherence is None else 2
+        return 4 * self.stack.shape[1] * (len(self.stack.pairs) * cubes + len(self.dates))
+
+    @property
+    def rows_per_chunk(self) -> int:
+        """Rows the storage keeps together."""
+        return int(getattr(self._phase.source, "rows_per_chunk", 1))
+
+    def __call__(self, rows: slice) -> InvertedBlock:
+        """Invert some rows."""
+        phase = self._phase.read(rows, slice(None))
+        coherence = None if self._coherence is None else self._coherence.read(rows, slice(None))
+        weighted = self.solver.weighting.needs_coherence
+        inverted = self.solver.solve(
+            phase,
+            reference_phase=self.reference_phase,
+            coherence=coherence if weighted else None,
+            scale=self._scale,
+        )
+        layers: dict[str, NDArray[Any]] = {
+            "temporal_coherence": inverted.temporal_coherence,
+            "residual_rms": inverted.residual_rms,
+            "pairs_used": inverted.pairs_used,
+            "subsets": inverted.subsets,
+        }
+        sums = counts = None
+        if self.with_rate:
+            rate = fit_rate(inverted.series, self.dates)
+            layers["velocity"] = rate.velocity
+            layers["velocity_std"] = rate.velocity_std
+            layers["cumulative_displacement"] = inverted.series[-1]
+            if coherence is not None:
+                layers["mean_coherence"], sums, counts = _average_coherence(coherence)
+        return InvertedBlock(inverted.series, layers, sums, counts)
+
+
+def invert(
+    stack: Stack,
+    *,
+    weights: Weighting | str = Weighting.NONE,
+    reference: ReferenceChoice = "auto",
+    looks: float | None = None,
+    workers: int | None = None,
+    progress: Progress = no_progress,
+) -> TimeSeries:
+    """Displacement time series of a stack, in memory.
+
+    Parameters
+    ----------
+    stack
+        What `insar.open_stack` returns.
+    weights
+        ``none``, ``coherence``, ``variance`` (inverse phase variance of a distributed scatterer) or ``fisher``.
+    reference
+        ``auto``, a (row, col), or a `LonLat`.
+    looks
+        Number of looks, where the weights need it and the stack does not say.
+    workers
+        Threads; all processors where None.
+    progress
+        Called after every block.
+
+    Returns
+    -------
+    Series on the pixels of the stack, with the layers of its quality.
+
+    Raises
+    ------
+    InputError, OptionError
+        If the stack or the options cannot be used; the message says why.
+    """
+    try:
+        weighting = Weighting(weights)
+    except ValueError:
+        raise OptionError(
+            "weights",
+            required="one of " + ", ".join(Weighting),
+            found=repr(weights),
+            remedy="Choose one of them",
+        ) from None
+    point = find_reference(stack, reference)
+    if point.unusable_pairs:
+        stack = stack.select([index for index in range(len(stack.pairs)) if index not in point.unusable_pairs])
+    threads = workers or available_workers()
+    inverter = BlockInverter(stack, point.pixel, weighting=weighting, looks=looks)
+    rows, cols = stack.shape
+    displacement = np.empty((len(inverter.dates), rows, cols), dtype=np.float32)
+    layers: dict[str, NDArray[Any]] = {}
+
+    def keep(block: slice, result: InvertedBlock) -> None:
+        displacement[:, block] = result.displacement_m
+        for name, values in result.layers.items():
+            layers.setdefault(name, np.empty((rows, cols), dtype=values.dtype))[block] = values
+        progress("invert", block.stop, rows)
+
+    blocks = row_blocks(rows, inverter.bytes_per_row, rows_per_chunk=inverter.rows_per_chunk, workers=threads)
+    map_blocks(blocks, inverter, keep, workers=threads)
+    return TimeSeries(stack, inverter.dates, displacement, point.pixel, layers)
+
+
+def _required(cube: Cube | None) -> Cube:
+    if cube is None:
+        raise OptionError(
+            "stack", required="unwrapped interferograms", found="coherence alone", remedy="Open a stack with phase"
+        )
+    return cube
+
+
+def _average_coherence(
+    coherence: NDArray[np.float32],
+) -> tuple[NDArray[np.float32], NDArray[np.float64], NDArray[np.int64]]:
+    from insar.kernels.average import average_samples
+
+    pairs, rows, cols = coherence.shape
+    mean = np.empty(rows * cols, dtype=np.float32)
+    sums, counts = np.empty(pairs), np.empty(pairs, dtype=np.int64)
+    average_samples(np.ascontiguousarray(coherence).reshape(pairs, -1), mean, sums, counts)
+    return mean.reshape(rows, cols), sums, counts
