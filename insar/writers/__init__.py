@@ -1,0 +1,1 @@
+"""Files of a result folder other than its layers."""
