@@ -1,0 +1,211 @@
+"""The commands, and what becomes of their errors."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import tempfile
+import traceback
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from insar.cli.options import OutputFolder, Overwrite, Quiet, StackOrConfig, Verbose, takes_settings
+from insar.errors import InsarError
+
+app = typer.Typer(
+    name="insar",
+    help="Small-baseline InSAR time series: from a folder of interferograms to deformation layers.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+
+def run_app(application: typer.Typer) -> None:
+    """Run the command line: exit code 2 for wrong input or options, 1 for the unexpected."""
+    try:
+        application()
+    except InsarError as error:
+        sys.stderr.write(f"Error: {error}\n")
+        sys.exit(2)
+    except KeyboardInterrupt:
+        sys.stderr.write("Interrupted. The same command goes on where it stopped.\n")
+        sys.exit(130)
+    except Exception as error:  # noqa: BLE001  (the last resort: a user gets one line, the log file the rest)
+        log = _write_crash_log()
+        sys.stderr.write(f"Unexpected error: {type(error).__name__}: {error}\nThe details are in {log}.\n")
+        sys.exit(1)
+
+
+def _write_crash_log() -> Path:
+    name = f"insar-error-{datetime.now().astimezone():%Y%m%dT%H%M%S}.log"
+    for folder in (Path.cwd(), Path(tempfile.gettempdir())):
+        try:
+            path = folder / name
+            path.write_text(f"{sys.argv}\n{traceback.format_exc()}", encoding="utf-8")
+        except OSError:
+            continue
+        return path
+    return Path("no file: no folder can be written")
+
+
+def _set_up_logging(*, quiet: bool, verbose: bool) -> None:
+    level = logging.ERROR if quiet else logging.INFO if verbose else logging.WARNING
+    logging.basicConfig(level=level, format="%(message)s", stream=sys.stderr, force=True)
+    # Libraries speak up only when something is wrong.
+    for library in ("rasterio", "numba", "matplotlib", "fiona", "pyogrio"):
+        logging.getLogger(library).setLevel(logging.ERROR)
+
+
+@app.callback(invoke_without_command=True)
+def _common(
+    context: typer.Context,
+    version: Annotated[bool, typer.Option("--version", help="Print the version and stop.")] = False,
+) -> None:
+    if version:
+        from insar import __version__
+
+        typer.echo(f"scarp {__version__}")
+        raise typer.Exit
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+
+
+@app.command()
+@takes_settings
+def run(
+    stack: StackOrConfig,
+    output: OutputFolder,
+    settings: dict[str, Any],
+    overwrite: Overwrite = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and stop.")] = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """The whole chain: time series, rate, layers, report. Goes on where it stopped."""
+    _execute(stack, output, settings, overwrite, dry_run, quiet, verbose, with_rate=True)
+
+
+@app.command()
+@takes_settings
+def invert(
+    stack: StackOrConfig,
+    output: OutputFolder,
+    settings: dict[str, Any],
+    overwrite: Overwrite = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and stop.")] = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """Network inversion alone: timeseries.h5 and the layers of its quality."""
+    _execute(stack, output, settings, overwrite, dry_run, quiet, verbose, with_rate=False)
+
+
+def _execute(
+    stack: Path,
+    output: Path,
+    options: dict[str, Any],
+    overwrite: bool,
+    dry_run: bool,
+    quiet: bool,
+    verbose: bool,
+    *,
+    with_rate: bool,
+) -> None:
+    from insar.cli.progress import progress_bars
+    from insar.config import load_settings
+
+    _set_up_logging(quiet=quiet, verbose=verbose)
+    settings = load_settings(stack, options)
+    if dry_run:
+        from insar.preflight import check_stack, render_check
+
+        typer.echo(render_check(check_stack(settings)))
+        return
+    from insar.pipeline import run_chain
+
+    with progress_bars(quiet=quiet) as progress:
+        folder = run_chain(settings, output, with_rate=with_rate, overwrite=overwrite, progress=progress)
+    if not quiet:
+        typer.echo(folder / "report.html")
+
+
+@app.command()
+def info(
+    stack: StackOrConfig,
+    processor: Annotated[str, typer.Option(help="Layout of the stack: auto, isce, snap or mintpy.")] = "auto",
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """What is there: processor, dates, pairs, grid, units, baselines, and what is missing."""
+    from insar.description import describe_stack, render_description
+    from insar.readers import open_stack
+
+    _set_up_logging(quiet=False, verbose=False)
+    description = describe_stack(open_stack(stack, processor))
+    if as_json:
+        import json
+
+        typer.echo(json.dumps(description, indent=2))
+    else:
+        typer.echo(render_description(description))
+
+
+@app.command()
+@takes_settings
+def check(
+    stack: StackOrConfig,
+    settings: dict[str, Any],
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """Preflight: grid, signs, duplicate or absent pairs, no-data census, estimate of memory and time."""
+    from insar.config import load_settings
+    from insar.preflight import check_stack, render_check
+
+    _set_up_logging(quiet=quiet, verbose=verbose)
+    report = check_stack(load_settings(stack, settings))
+    if as_json:
+        import json
+
+        typer.echo(json.dumps(report, indent=2))
+    else:
+        typer.echo(render_check(report))
+
+
+@app.command()
+@takes_settings
+def network(
+    stack: StackOrConfig,
+    output: OutputFolder,
+    settings: dict[str, Any],
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """Network selection alone: a table of all pairs with the reason each was dropped, and a plot."""
+    from insar.config import load_settings
+    from insar.network_report import write_network
+
+    _set_up_logging(quiet=quiet, verbose=verbose)
+    typer.echo(write_network(load_settings(stack, settings), output))
+
+
+@app.command()
+@takes_settings
+def init(
+    stack: StackOrConfig,
+    settings: dict[str, Any],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="Configuration file to write.")
+    ] = Path("insar.toml"),
+    overwrite: Overwrite = False,
+) -> None:
+    """A commented configuration with every value that was detected."""
+    from insar.config import load_settings
+    from insar.preflight import write_configuration
+
+    _set_up_logging(quiet=False, verbose=False)
+    typer.echo(write_configuration(load_settings(stack, settings), output, overwrite=overwrite))

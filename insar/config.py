@@ -1,0 +1,250 @@
+"""The configuration of a run: every command-line option, once, as a key of a TOML file."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from datetime import date, datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+
+from insar.blocks import parse_bytes
+from insar.errors import InputError, InsarError, MissingInputError, OptionError
+from insar.grid import LonLat, RowCol
+from insar.network import NetworkKind, NetworkSelection
+from insar.reference import ReferenceChoice
+from insar.weights import Weighting
+
+
+def _dates(value: Any) -> Any:
+    """Accept ``20180106,2018-01-30`` and lists of the same."""
+    entries = value.replace(",", " ").split() if isinstance(value, str) else value
+    if not isinstance(entries, list | tuple):
+        return entries
+    return tuple(_date(entry) for entry in entries)
+
+
+def _date(value: Any) -> date:
+    if isinstance(value, datetime):
+        return value.date()
+    if isinstance(value, date):
+        return value
+    text = str(value)
+    for form in ("%Y%m%d", "%Y-%m-%d"):
+        try:
+            return datetime.strptime(text, form).date()  # noqa: DTZ007  (a day has no time zone)
+        except ValueError:
+            continue
+    raise ValueError(f"{text!r} is no date of the form YYYYMMDD")
+
+
+def _size(value: Any) -> Any:
+    if value is not None:
+        parse_bytes(str(value))
+    return value
+
+
+class Settings(BaseModel):
+    """What a run does; the description of each field is its help text.
+
+    The fields' groups order the help and the configuration file.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    stack: Path = Field(description="Folder or file of the stack", json_schema_extra={"group": "Input"})
+    processor: str = Field(
+        "auto", description="Layout of the stack: auto, isce, snap or mintpy", json_schema_extra={"group": "Input"}
+    )
+    network: NetworkKind = Field(
+        NetworkKind.ALL, description="Candidate pairs: all, sequential or mst", json_schema_extra={"group": "Network"}
+    )
+    max_temporal_days: float | None = Field(
+        None, description="Longest temporal baseline", json_schema_extra={"group": "Network"}
+    )
+    max_perp_m: float | None = Field(
+        None, description="Longest perpendicular baseline", json_schema_extra={"group": "Network"}
+    )
+    connections: int | None = Field(
+        None, description="Pairs of each date with at most so many later ones", json_schema_extra={"group": "Network"}
+    )
+    min_coherence: float | None = Field(
+        None, description="Least mean coherence of a pair", json_schema_extra={"group": "Network"}
+    )
+    exclude_dates: Annotated[tuple[date, ...], BeforeValidator(_dates)] = Field(
+        (), description="Dates to leave out, YYYYMMDD separated by commas", json_schema_extra={"group": "Network"}
+    )
+    reference: str = Field(
+        "auto", description="Reference point: auto, unless one is given", json_schema_extra={"group": "Reference"}
+    )
+    reference_lonlat: tuple[float, float] | None = Field(
+        None, description="Reference point: longitude and latitude", json_schema_extra={"group": "Reference"}
+    )
+    reference_rowcol: tuple[int, int] | None = Field(
+        None, description="Reference point: row and column of the stack", json_schema_extra={"group": "Reference"}
+    )
+    weights: Weighting = Field(
+        Weighting.NONE,
+        description="Weights of the inversion: none, coherence, variance or fisher",
+        json_schema_extra={"group": "Inversion"},
+    )
+    looks: float | None = Field(
+        None,
+        description="Looks in range times azimuth, where the stack does not say",
+        json_schema_extra={"group": "Inversion"},
+    )
+    bbox: tuple[float, float, float, float] | None = Field(
+        None,
+        description="Part of the map to write: west, south, east and north in degrees",
+        json_schema_extra={"group": "Output"},
+    )
+    crs: str | None = Field(
+        None,
+        description="CRS of the result; the stack's own, or EPSG:4326 for radar coordinates",
+        json_schema_extra={"group": "Output"},
+    )
+    resolution: float | None = Field(
+        None, description="Pixel size of the result, in units of its CRS", json_schema_extra={"group": "Output"}
+    )
+    workers: int | None = Field(
+        None, ge=1, description="Threads; all processors by default", json_schema_extra={"group": "Machine"}
+    )
+    memory_limit: Annotated[str | None, BeforeValidator(_size)] = Field(
+        None, description="Memory for blocks, such as 4GB", json_schema_extra={"group": "Machine"}
+    )
+
+    @model_validator(mode="after")
+    def _check_reference(self) -> Settings:
+        if self.reference != "auto":
+            raise ValueError("reference: 'auto' is the only word; give reference_lonlat or reference_rowcol otherwise")
+        if self.reference_lonlat is not None and self.reference_rowcol is not None:
+            raise ValueError("reference_lonlat and reference_rowcol exclude each other")
+        return self
+
+    @property
+    def selection(self) -> NetworkSelection:
+        """What is asked of the network."""
+        return NetworkSelection(
+            kind=self.network,
+            max_temporal_days=self.max_temporal_days,
+            max_perp_m=self.max_perp_m,
+            connections=self.connections,
+            min_coherence=self.min_coherence,
+            exclude_dates=self.exclude_dates,
+        )
+
+    @property
+    def reference_choice(self) -> ReferenceChoice:
+        """Where the reference is to be."""
+        if self.reference_lonlat is not None:
+            return LonLat(*self.reference_lonlat)
+        if self.reference_rowcol is not None:
+            return RowCol(*self.reference_rowcol)
+        return self.reference
+
+    @property
+    def memory_bytes(self) -> int | None:
+        """Memory limit in bytes."""
+        return None if self.memory_limit is None else parse_bytes(self.memory_limit)
+
+    @property
+    def scientific(self) -> dict[str, Any]:
+        """The settings that the numbers of the result depend on, as plain values: all but those of the machine."""
+        plain: dict[str, Any] = self.model_dump(mode="json")
+        return {name: value for name, value in plain.items() if field_group(name) != "Machine"}
+
+
+def field_group(name: str) -> str:
+    """Group of a setting."""
+    extra = Settings.model_fields[name].json_schema_extra
+    return str(extra["group"]) if isinstance(extra, dict) else ""
+
+
+def load_settings(path: Path | str, options: Mapping[str, Any]) -> Settings:
+    """Settings of a run.
+
+    Parameters
+    ----------
+    path
+        A stack, or a TOML file (``.toml``) whose paths are relative to it.
+    options
+        Settings given on the command line, which win over the file's; None is "not given".
+
+    Raises
+    ------
+    MissingInputError, InputError, OptionError
+        If there is no such path, the file is no TOML, or a key or value cannot be used.
+    """
+    source = Path(path)
+    if not source.exists():
+        raise MissingInputError(
+            source, required="a stack or a configuration file (.toml)", found="no such path", remedy="Check the path"
+        )
+    values: dict[str, Any] = {"stack": source}
+    subject: str | Path = "options"
+    if source.suffix == ".toml":
+        subject = source
+        try:
+            values = tomllib.loads(source.read_text(encoding="utf-8"))
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise InputError(source, required="a TOML file", found=str(error), remedy="Correct that line") from error
+        if "stack" in values:
+            values["stack"] = (source.parent / str(values["stack"])).resolve()
+    given = {name: value for name, value in options.items() if value is not None}
+    if given.keys() & {"reference_lonlat", "reference_rowcol"}:
+        values = {name: value for name, value in values.items() if not name.startswith("reference")}
+    try:
+        return Settings.model_validate({**values, **given})
+    except ValidationError as error:
+        raise _explain(error, subject) from error
+
+
+def _explain(error: ValidationError, subject: str | Path) -> InsarError:
+    first = error.errors()[0]
+    name = ".".join(str(part) for part in first["loc"])
+    if first["type"] == "extra_forbidden":
+        return OptionError(
+            subject,
+            required="only known keys: " + ", ".join(Settings.model_fields),
+            found=name,
+            remedy="Correct the key's name or remove it",
+        )
+    if first["type"] == "missing":
+        return OptionError(subject, required=f"the key {name}", found="no such key", remedy="Add it")
+    option = f"--{name.replace('_', '-')}" if subject == "options" and name else f"{subject}: {name or 'settings'}"
+    given = first.get("input")
+    message = str(first["msg"]).removeprefix("Value error, ")
+    return OptionError(
+        option,
+        required=message[0].lower() + message[1:],
+        found=repr(given) if isinstance(given, str | int | float) else "that",
+        remedy="See the command's --help",
+    )
+
+
+def render_settings(settings: Settings, comments: Mapping[str, str] | None = None) -> str:
+    """The settings as a commented TOML file; `comments` adds to the description of a key."""
+    import tomlkit
+
+    document = tomlkit.document()
+    document.add(tomlkit.comment("Configuration of insar: `insar run THIS_FILE -o OUT`."))
+    group = ""
+    plain = settings.model_dump(mode="json")
+    for name, field in Settings.model_fields.items():
+        if field_group(name) != group:
+            group = field_group(name)
+            document.add(tomlkit.nl())
+            document.add(tomlkit.comment(f"---- {group}"))
+        document.add(tomlkit.comment(f"{field.description}."))
+        extra = (comments or {}).get(name)
+        if extra:
+            document.add(tomlkit.comment(extra))
+        value = plain[name]
+        if value is None:
+            # TOML has no null: a key that is not set is shown, commented out.
+            document.add(tomlkit.comment(f"{name} ="))
+        else:
+            document.add(name, tomlkit.item(value))
+    return tomlkit.dumps(document)

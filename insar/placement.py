@@ -1,0 +1,104 @@
+"""Where the pixels of a stack go on the map: the same pixels for a map stack, geocoded ones for radar coordinates."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from insar.errors import MissingInputError
+from insar.geocoding import build_geocoder, target_grid
+from insar.grid import Grid, RowCol
+from insar.lookup import Bounds
+from insar.stack import Plane, Stack
+
+
+class Placement(Protocol):
+    """The way from results on the pixels of a stack to the map."""
+
+    grid: Grid
+
+    def gather(self, source: NDArray[Any], rows: slice, fill: float = math.nan) -> NDArray[Any]:
+        """Some rows of the map, (..., row, col), of a result (..., row, col) on the pixels of the stack."""
+        ...
+
+    def map_pixel(self, pixel: RowCol) -> RowCol | None:
+        """Where on the map a pixel of the stack is shown; None where it is not."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class SamePixels:
+    """The stack lies on the map already."""
+
+    grid: Grid
+
+    def gather(self, source: NDArray[Any], rows: slice, fill: float = math.nan) -> NDArray[Any]:  # noqa: ARG002
+        """The rows themselves."""
+        return source[..., rows, :]
+
+    def map_pixel(self, pixel: RowCol) -> RowCol | None:
+        """The pixel itself."""
+        return pixel
+
+
+def place_stack(
+    stack: Stack, *, crs: str | None, resolution: float | None, bounds: Bounds | None, scratch: Path
+) -> Placement:
+    """Decide where the results of a stack go.
+
+    A stack on a map stays on its pixels unless another CRS, resolution or part is asked for; one in radar coordinates
+    is geocoded with its look-up table. A radar stack without a look-up table stays in radar coordinates when nothing
+    is asked for.
+
+    Raises
+    ------
+    MissingInputError
+        If a map is asked for and the stack has no look-up table.
+    """
+    latitude, longitude = stack.geometry.latitude, stack.geometry.longitude
+    asked = crs is not None or resolution is not None or bounds is not None
+    if not stack.in_radar_coordinates:
+        if not asked:
+            return SamePixels(stack.grid)
+        latitude, longitude = _table_of(stack.grid)
+        crs = crs or stack.grid.crs
+    elif latitude is None or longitude is None:
+        if asked:
+            raise MissingInputError(
+                stack.path,
+                required="latitude and longitude of every radar pixel, to bring the result onto a map",
+                found="a stack in radar coordinates without a look-up table",
+                remedy="Add the geometry files, or leave out --crs, --resolution and --bbox",
+            )
+        return SamePixels(stack.grid)
+    grid = target_grid(latitude, longitude, crs=crs, resolution=resolution, bounds=bounds)
+    return build_geocoder(latitude, longitude, grid, scratch)
+
+
+@dataclass(frozen=True, slots=True)
+class _PixelCentres:
+    """Longitude or latitude of the pixel centres of a map grid."""
+
+    grid: Grid
+    axis: int
+
+    def read_window(self, rows: slice, cols: slice) -> NDArray[np.float64]:
+        import pyproj
+
+        transform = self.grid.transform
+        col, row = np.meshgrid(np.arange(cols.start, cols.stop) + 0.5, np.arange(rows.start, rows.stop) + 0.5)
+        x = transform.a * col + transform.b * row + transform.c
+        y = transform.d * col + transform.e * row + transform.f
+        to_lonlat = pyproj.Transformer.from_crs(str(self.grid.crs), "EPSG:4326", always_xy=True)
+        place: NDArray[np.float64] = np.asarray(to_lonlat.transform(x, y)[self.axis])
+        return place
+
+
+def _table_of(grid: Grid) -> tuple[Plane, Plane]:
+    """Look-up table of a map grid: latitude and longitude."""
+    return Plane(_PixelCentres(grid, 1), *grid.shape), Plane(_PixelCentres(grid, 0), *grid.shape)

@@ -1,0 +1,140 @@
+"""What a run is going to do: the stack, its network and its reference point, before anything is written."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from insar.blocks import available_workers
+from insar.config import Settings
+from insar.inversion import BlockInverter, invert_network
+from insar.network import Network, select_network
+from insar.readers import open_stack
+from insar.reference import ReferencePoint, find_reference
+from insar.stack import Stack
+from insar.survey import Survey, survey_stack
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A run that is ready to start.
+
+    Attributes
+    ----------
+    settings
+        What was asked.
+    full_stack
+        The stack as it was found.
+    network
+        The decision on each of its interferograms.
+    stack
+        Reduced to the interferograms used.
+    reference
+        The reference point.
+    """
+
+    settings: Settings
+    full_stack: Stack
+    network: Network
+    stack: Stack
+    reference: ReferencePoint
+
+    @property
+    def workers(self) -> int:
+        """Threads."""
+        return self.settings.workers or available_workers()
+
+    @property
+    def perpendicular_baselines_m(self) -> NDArray[np.float64]:
+        """(date,) relative to the first date, from those of the pairs; NaN where none is known."""
+        pairs = [(pair.reference, pair.secondary) for pair in self.stack.pairs]
+        baselines = invert_network(self.stack.perpendicular_baselines_m[:, None], pairs)[:, 0]
+        if not np.isfinite(self.stack.perpendicular_baselines_m).any():
+            baselines[:] = np.nan
+        return baselines
+
+    def inverter(self, *, with_rate: bool) -> BlockInverter:
+        """What inverts a block of rows."""
+        return BlockInverter(
+            self.stack,
+            self.reference.pixel,
+            weighting=self.settings.weights,
+            looks=self.settings.looks,
+            with_rate=with_rate,
+        )
+
+    def fingerprint(self, **more: Any) -> str:
+        """Digest of all that the numbers of the result depend on: settings, input files and package version."""
+        import insar
+
+        facts = {
+            "settings": self.settings.scientific,
+            "files": list(_file_facts(self.full_stack.path)),
+            "version": insar.__version__,
+            **more,
+        }
+        return hashlib.sha256(json.dumps(facts, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def plan_run(settings: Settings) -> Plan:
+    """Open the stack, choose its network, find the reference point.
+
+    Raises
+    ------
+    InsarError
+        If anything about the input or the options is wrong.
+    """
+    full_stack = open_stack(settings.stack, settings.processor)
+    survey = survey_stack(full_stack) if settings.min_coherence is not None else None
+    network = choose_network(full_stack, settings, survey)
+    stack = full_stack.select(network.kept)
+    if settings.reference_choice == "auto":
+        survey = _reduced(survey, network) if survey is not None else survey_stack(stack)
+    reference = find_reference(stack, settings.reference_choice, survey)
+    if reference.unusable_pairs:
+        network = network.without(
+            [network.kept[index] for index in reference.unusable_pairs], "no data at the reference point"
+        )
+        stack = full_stack.select(network.kept)
+    return Plan(settings, full_stack, network, stack, reference)
+
+
+def choose_network(stack: Stack, settings: Settings, survey: Survey | None = None) -> Network:
+    """Decide on every interferogram of a stack."""
+    return select_network(
+        stack.pairs,
+        stack.perpendicular_baselines_m,
+        settings.selection,
+        mean_coherence=None if survey is None else survey.mean_coherence,
+    )
+
+
+def _reduced(survey: Survey, network: Network) -> Survey:
+    kept = list(network.kept)
+    return Survey(
+        survey.rows,
+        survey.cols,
+        None if survey.phase is None else survey.phase[kept],
+        None if survey.coherence is None else survey.coherence[kept],
+    )
+
+
+def _file_facts(path: Path) -> Iterator[tuple[str, int, int]]:
+    """Name, size and time of every file of a stack."""
+    if path.is_file():
+        status = path.stat()
+        yield path.name, status.st_size, status.st_mtime_ns
+        return
+    for folder, folders, files in os.walk(path):
+        folders.sort()
+        for name in sorted(files):
+            status = (Path(folder) / name).stat()
+            yield str((Path(folder) / name).relative_to(path)), status.st_size, status.st_mtime_ns
