@@ -1,0 +1,252 @@
+"""Datasets of HDF5 files, read beside the HDF5 library where that is possible.
+
+The library lets one thread read at a time, and copies every chunk through its cache. Where nothing has to be
+decompressed, the places of the pixels in the file are asked for once, and the bytes are then read like those of any
+other flat raster, by as many threads as want to.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from insar.errors import InputError
+from insar.readers.files import OpenFiles
+from insar.readers.flat import FlatBand
+from insar.readers.sources import Decoding, FlatCube, FlatPlane, Layer
+from insar.stack import CubeSource, PlaneSource
+
+WORTH_SKIPPING_BYTES = 16 << 10  # a further system call costs as much as copying about this much from memory
+
+
+@contextmanager
+def open_hdf5(path: Path) -> Iterator[Any]:
+    """An HDF5 file for reading.
+
+    Raises
+    ------
+    InputError
+        It is not one, it is cut short, or another program is writing it.
+    """
+    import h5py
+
+    try:
+        file = h5py.File(path, "r", locking="best-effort")
+    except OSError as error:
+        raise InputError(
+            path,
+            required="an HDF5 file that is whole and not being written",
+            found=str(error).splitlines()[0],
+            remedy="Close the program that writes it, or copy it again",
+        ) from error
+    with file:
+        yield file
+
+
+def open_cube(path: Path, dataset: Any, decodings: Sequence[Decoding], files: OpenFiles) -> CubeSource:
+    """Source of a (pair, row, col) dataset of an open file, with how to decode each pair."""
+    layers, rows, cols = dataset.shape
+    offset = _contiguous_offset(dataset)
+    if offset is not None:
+        dtype = dataset.dtype.str
+        return FlatCube(
+            tuple(
+                Layer(FlatBand(path, dtype, rows, cols, layers, index, header_bytes=offset), decoding)
+                for index, decoding in enumerate(decodings)
+            ),
+            files,
+        )
+    # libraries before HDF5 1.14 do not list the places of chunks in one go
+    if _is_raw(dataset) and dataset.chunks is not None and hasattr(dataset.id, "chunk_iter"):
+        return ChunkedCube(
+            path, dataset.name, dataset.dtype.str, dataset.shape, dataset.chunks, tuple(decodings), files
+        )
+    return LibraryCube(path, dataset.name, tuple(decodings))
+
+
+def open_plane(path: Path, dataset: Any, decoding: Decoding, files: OpenFiles) -> PlaneSource:
+    """Source of a (row, col) dataset of an open file."""
+    rows, cols = dataset.shape
+    offset = _contiguous_offset(dataset)
+    if offset is not None:
+        return FlatPlane(Layer(FlatBand(path, dataset.dtype.str, rows, cols, header_bytes=offset), decoding), files)
+    return LibraryPlane(path, dataset.name, decoding)
+
+
+def _is_raw(dataset: Any) -> bool:
+    """Whether the bytes in the file are those of the array: nothing compressed, converted, linked or shifted."""
+    plist = dataset.id.get_create_plist()
+    return bool(
+        plist.get_nfilters() == 0
+        and not dataset.external
+        and not dataset.is_virtual
+        and dataset.file.userblock_size == 0
+        and dataset.file.driver == "sec2"
+        and dataset.dtype.kind in "fiu"
+        and dataset.dtype.itemsize in (1, 2, 4, 8)
+    )
+
+
+def _contiguous_offset(dataset: Any) -> int | None:
+    if dataset.chunks is not None or not _is_raw(dataset):
+        return None
+    offset: int | None = dataset.id.get_offset()  # None for data inside the object's header, or never written
+    return offset
+
+
+@dataclass(frozen=True, slots=True)
+class _Chunks:
+    """Where chunks start in the file, (chunk, chunk, chunk) bytes, -1 where one was never written."""
+
+    offsets: NDArray[np.int64]
+    fill: float
+
+
+@dataclass(slots=True)
+class ChunkedCube:
+    """A `insar.stack.CubeSource` of a chunked dataset without filters."""
+
+    path: Path
+    name: str
+    dtype: str
+    shape: tuple[int, int, int]
+    chunk_shape: tuple[int, int, int]
+    decodings: tuple[Decoding, ...] = field(repr=False)
+    files: OpenFiles = field(repr=False)
+    _chunks: _Chunks | None = field(default=None, init=False, repr=False, compare=False)
+
+    def read_block(self, pairs: NDArray[np.intp], rows: slice, cols: slice) -> NDArray[np.float32]:
+        """One window of the named pairs, (pair, row, col)."""
+        chunks = self._located()
+        block = np.empty((len(pairs), rows.stop - rows.start, cols.stop - cols.start), np.float32)
+        deep, tall, wide = self.chunk_shape
+        for layer in np.unique(pairs // deep):
+            targets = np.flatnonzero(pairs // deep == layer)
+            for row, col in product(_covered(rows, tall), _covered(cols, wide)):
+                self._read_chunk(chunks, (int(layer), row, col), pairs, targets, rows, cols, block)
+            for target in targets:
+                self.decodings[pairs[target]].apply(block[target])
+        return block
+
+    def _read_chunk(
+        self,
+        chunks: _Chunks,
+        place: tuple[int, int, int],
+        pairs: NDArray[np.intp],
+        targets: NDArray[np.intp],
+        rows: slice,
+        cols: slice,
+        block: NDArray[np.float32],
+    ) -> None:
+        deep, tall, wide = self.chunk_shape
+        in_chunk_rows, in_block_rows = _overlap(rows, place[1] * tall, tall)
+        in_chunk_cols, in_block_cols = _overlap(cols, place[2] * wide, wide)
+        offset = int(chunks.offsets[place])
+        if offset < 0:
+            block[targets, in_block_rows, in_block_cols] = chunks.fill
+            return
+        planes = pairs[targets] - place[0] * deep
+        item = np.dtype(self.dtype).itemsize
+        height = in_chunk_rows.stop - in_chunk_rows.start
+        for start, stop in _runs(planes, (tall - height) * wide * item):
+            first = int(planes[start])
+            count = int(planes[stop - 1]) - first
+            size = (count * tall + height) * wide * item
+            # whole planes are allotted, so that the array can be indexed; the rows after the last one stay unread
+            buffer = np.empty((count + 1) * tall * wide * item, np.uint8)
+            where = offset + (first * tall + in_chunk_rows.start) * wide * item
+            self.files.read_into(self.path, where, buffer[:size])
+            stored = buffer.view(self.dtype).reshape(count + 1, tall, wide)[:, :height, in_chunk_cols]
+            block[_index(targets[start:stop]), in_block_rows, in_block_cols] = stored
+
+    def _located(self) -> _Chunks:
+        # two threads may both ask at first; both get the same answer
+        if self._chunks is None:
+            with open_hdf5(self.path) as file:
+                self._chunks = _locate(file[self.name], self.chunk_shape)
+        return self._chunks
+
+
+def _locate(dataset: Any, chunk_shape: tuple[int, int, int]) -> _Chunks:
+    counts = tuple(-(-size // step) for size, step in zip(dataset.shape, chunk_shape, strict=True))
+    offsets = np.full(counts, -1, np.int64)
+
+    def note(info: Any) -> None:
+        offsets[tuple(at // step for at, step in zip(info.chunk_offset, chunk_shape, strict=True))] = info.byte_offset
+
+    dataset.id.chunk_iter(note)
+    return _Chunks(offsets, float(dataset.fillvalue))
+
+
+def _covered(window: slice, step: int) -> range:
+    return range(window.start // step, -(-window.stop // step)) if window.stop > window.start else range(0)
+
+
+def _overlap(window: slice, start: int, size: int) -> tuple[slice, slice]:
+    """The part of a window that lies in a chunk, counted in the chunk and in the window."""
+    first, last = max(window.start, start), min(window.stop, start + size)
+    return slice(first - start, last - start), slice(first - window.start, last - window.start)
+
+
+def _index(positions: NDArray[np.intp]) -> slice | NDArray[np.intp]:
+    """The same positions as a slice where they are consecutive, which is faster."""
+    first, last = int(positions[0]), int(positions[-1])
+    return slice(first, last + 1) if last - first + 1 == len(positions) else positions
+
+
+def _runs(planes: NDArray[np.intp], gap_bytes: int) -> Iterator[tuple[int, int]]:
+    """Ranges of planes to read at once: consecutive ones, unless more than a little would be read in vain."""
+    start = 0
+    for index in range(1, len(planes) + 1):
+        together = index < len(planes) and planes[index] == planes[index - 1] + 1 and gap_bytes <= WORTH_SKIPPING_BYTES
+        if not together:
+            yield start, index
+            start = index
+
+
+_library_lock = threading.Lock()  # one for all: the HDF5 library has one of its own for all files
+
+
+@dataclass(frozen=True, slots=True)
+class LibraryCube:
+    """A `insar.stack.CubeSource` of any dataset, read by the HDF5 library: one thread at a time."""
+
+    path: Path
+    name: str
+    decodings: tuple[Decoding, ...] = field(repr=False)
+
+    def read_block(self, pairs: NDArray[np.intp], rows: slice, cols: slice) -> NDArray[np.float32]:
+        """One window of the named pairs, (pair, row, col)."""
+        block = np.empty((len(pairs), rows.stop - rows.start, cols.stop - cols.start), np.float32)
+        with _library_lock, open_hdf5(self.path) as file:
+            dataset = file[self.name]
+            for start, stop in _runs(pairs, 0):
+                block[start:stop] = dataset[int(pairs[start]) : int(pairs[stop - 1]) + 1, rows, cols]
+        for plane, pair in zip(block, pairs, strict=True):
+            self.decodings[pair].apply(plane)
+        return block
+
+
+@dataclass(frozen=True, slots=True)
+class LibraryPlane:
+    """A `insar.stack.PlaneSource` of any dataset, read by the HDF5 library."""
+
+    path: Path
+    name: str
+    decoding: Decoding
+
+    def read_window(self, rows: slice, cols: slice) -> NDArray[np.float32] | NDArray[np.float64]:
+        """One window, (row, col)."""
+        with _library_lock, open_hdf5(self.path) as file:
+            stored = file[self.name][rows, cols]
+        window: NDArray[Any] = stored.astype(np.float64 if stored.dtype.itemsize == 8 else np.float32)
+        self.decoding.apply(window)
+        return window
