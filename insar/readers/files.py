@@ -20,9 +20,33 @@ from insar.errors import InputError, MissingInputError
 
 
 @dataclass(slots=True)
-class _Descriptor:
-    number: int
-    users: int
+class OpenFile:
+    """A file open for reading; obtained from `OpenFiles.borrow`."""
+
+    path: Path
+    descriptor: int
+    users: int = 0
+
+    def read_into(self, offset: int, target: NDArray[np.uint8]) -> None:
+        """Fill a contiguous byte array from `offset` on.
+
+        Raises
+        ------
+        InputError
+            The file ends before the array is full: it was whole when the stack was opened.
+        """
+        view = memoryview(target.data)
+        done = 0
+        while done < len(view):
+            count = os.preadv(self.descriptor, [view[done:]], offset + done)
+            if count == 0:
+                raise InputError(
+                    self.path,
+                    required=f"{offset + len(view)} bytes",
+                    found=f"the end of the file at {offset + done}, though it was whole when opened",
+                    remedy="Do not change a stack while it is read; copy it again",
+                )
+            done += count
 
 
 class OpenFiles:
@@ -42,7 +66,7 @@ class OpenFiles:
             limit = max(8, min(512, soft // 2)) if soft != resource.RLIM_INFINITY else 512
         self._limit = limit
         self._lock = threading.Lock()
-        self._open: OrderedDict[Path, _Descriptor] = OrderedDict()
+        self._open: OrderedDict[Path, OpenFile] = OrderedDict()
         weakref.finalize(self, _close_all, self._open)
 
     def __reduce__(self) -> tuple[Any, ...]:  # descriptors mean nothing in another process
@@ -51,39 +75,18 @@ class OpenFiles:
     def __len__(self) -> int:
         return len(self._open)
 
-    def read_into(self, path: Path, offset: int, target: NDArray[np.uint8]) -> None:
-        """Fill a contiguous byte array from `offset` on.
-
-        Raises
-        ------
-        InputError
-            The file ends before the array is full: it was whole when the stack was opened.
-        """
-        view = memoryview(target.data)
-        with self._borrow(path) as descriptor:
-            done = 0
-            while done < len(view):
-                count = os.preadv(descriptor, [view[done:]], offset + done)
-                if count == 0:
-                    raise InputError(
-                        path,
-                        required=f"{offset + len(view)} bytes",
-                        found=f"the end of the file at {offset + done}, though it was whole when opened",
-                        remedy="Do not change a stack while it is read; copy it again",
-                    )
-                done += count
-
     @contextmanager
-    def _borrow(self, path: Path) -> Iterator[int]:
+    def borrow(self, path: Path) -> Iterator[OpenFile]:
+        """A file that stays open for the length of a ``with`` block."""
         with self._lock:
             entry = self._open.get(path)
             if entry is None:
-                entry = self._open[path] = _Descriptor(_open(path), 0)
+                entry = self._open[path] = OpenFile(path, _open(path))
             entry.users += 1
             self._open.move_to_end(path)
             self._close_idle()
         try:
-            yield entry.number
+            yield entry
         finally:
             with self._lock:
                 entry.users -= 1
@@ -94,7 +97,7 @@ class OpenFiles:
         if excess <= 0:
             return
         for path in [path for path, entry in self._open.items() if entry.users == 0][:excess]:
-            os.close(self._open.pop(path).number)
+            os.close(self._open.pop(path).descriptor)
 
 
 def _open(path: Path) -> int:
@@ -116,6 +119,6 @@ def _open(path: Path) -> int:
         ) from error
 
 
-def _close_all(descriptors: OrderedDict[Path, _Descriptor]) -> None:
+def _close_all(descriptors: OrderedDict[Path, OpenFile]) -> None:
     while descriptors:
-        os.close(descriptors.popitem()[1].number)
+        os.close(descriptors.popitem()[1].descriptor)

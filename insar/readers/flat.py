@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from insar.errors import InputError, MissingInputError
-from insar.readers.files import OpenFiles
+from insar.readers.files import OpenFile
 
 PIECE_BYTES = 4 << 20  # read, converted and masked piece by piece, while a piece is in the processor's cache
 
@@ -96,7 +96,7 @@ class FlatBand:
                 remedy="The file is cut short or belongs to another header: copy or process it again",
             )
 
-    def read_window(self, files: OpenFiles, rows: slice, cols: slice, out: NDArray[Any]) -> None:
+    def read_window(self, file: OpenFile, rows: slice, cols: slice, out: NDArray[Any]) -> None:
         """Copy a window into `out` (row, col), converted to its type; nothing but the bytes between its ends is read.
 
         `rows` and `cols` lie inside the raster.
@@ -109,10 +109,10 @@ class FlatBand:
         dtype = np.dtype(self.dtype)
         span = (count[0] - 1) * row_stride + (count[1] - 1) * col_stride + self.item_bytes
         if out.dtype == dtype and out.flags.c_contiguous and span == out.nbytes:
-            files.read_into(self.path, first, out.reshape(-1).view(np.uint8))
+            file.read_into(first, out.reshape(-1).view(np.uint8))
             return
         buffer = np.empty(span, np.uint8)
-        files.read_into(self.path, first, buffer)
+        file.read_into(first, buffer)
         out[...] = np.ndarray(count, dtype, buffer=buffer.data, strides=(row_stride, col_stride))
 
     @property

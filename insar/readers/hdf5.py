@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from insar.errors import InputError
-from insar.readers.files import OpenFiles
+from insar.readers.files import OpenFile, OpenFiles
 from insar.readers.flat import FlatBand
 from insar.readers.sources import Decoding, FlatCube, FlatPlane, Layer
 from insar.stack import CubeSource, PlaneSource
@@ -128,44 +128,37 @@ class ChunkedCube:
         chunks = self._located()
         block = np.empty((len(pairs), rows.stop - rows.start, cols.stop - cols.start), np.float32)
         deep, tall, wide = self.chunk_shape
-        for layer in np.unique(pairs // deep):
-            targets = np.flatnonzero(pairs // deep == layer)
-            for row, col in product(_covered(rows, tall), _covered(cols, wide)):
-                self._read_chunk(chunks, (int(layer), row, col), pairs, targets, rows, cols, block)
-            for target in targets:
-                self.decodings[pairs[target]].apply(block[target])
+        chunk = np.empty(deep * tall * wide, self.dtype)
+        layers = pairs // deep
+        with self.files.borrow(self.path) as file:
+            for layer in np.unique(layers):
+                targets = np.flatnonzero(layers == layer)
+                planes = pairs[targets] - layer * deep
+                for row, col in product(_covered(rows, tall), _covered(cols, wide)):
+                    in_chunk_rows, in_block_rows = _overlap(rows, row * tall, tall)
+                    in_chunk_cols, in_block_cols = _overlap(cols, col * wide, wide)
+                    offset = int(chunks.offsets[layer, row, col])
+                    if offset < 0:
+                        block[targets, in_block_rows, in_block_cols] = chunks.fill
+                        continue
+                    for start, stop in _runs(planes, (tall - in_chunk_rows.stop + in_chunk_rows.start) * wide * 4):
+                        stored = self._read_planes(file, offset, planes[start:stop], in_chunk_rows, chunk)
+                        where = _index(targets[start:stop])
+                        block[where, in_block_rows, in_block_cols] = stored[:, :, in_chunk_cols]
+                for target in targets:
+                    self.decodings[pairs[target]].apply(block[target])
         return block
 
-    def _read_chunk(
-        self,
-        chunks: _Chunks,
-        place: tuple[int, int, int],
-        pairs: NDArray[np.intp],
-        targets: NDArray[np.intp],
-        rows: slice,
-        cols: slice,
-        block: NDArray[np.float32],
-    ) -> None:
-        deep, tall, wide = self.chunk_shape
-        in_chunk_rows, in_block_rows = _overlap(rows, place[1] * tall, tall)
-        in_chunk_cols, in_block_cols = _overlap(cols, place[2] * wide, wide)
-        offset = int(chunks.offsets[place])
-        if offset < 0:
-            block[targets, in_block_rows, in_block_cols] = chunks.fill
-            return
-        planes = pairs[targets] - place[0] * deep
-        item = np.dtype(self.dtype).itemsize
-        height = in_chunk_rows.stop - in_chunk_rows.start
-        for start, stop in _runs(planes, (tall - height) * wide * item):
-            first = int(planes[start])
-            count = int(planes[stop - 1]) - first
-            size = (count * tall + height) * wide * item
-            # whole planes are allotted, so that the array can be indexed; the rows after the last one stay unread
-            buffer = np.empty((count + 1) * tall * wide * item, np.uint8)
-            where = offset + (first * tall + in_chunk_rows.start) * wide * item
-            self.files.read_into(self.path, where, buffer[:size])
-            stored = buffer.view(self.dtype).reshape(count + 1, tall, wide)[:, :height, in_chunk_cols]
-            block[_index(targets[start:stop]), in_block_rows, in_block_cols] = stored
+    def _read_planes(
+        self, file: OpenFile, offset: int, planes: NDArray[np.intp], rows: slice, chunk: NDArray[Any]
+    ) -> NDArray[Any]:
+        """Some rows of consecutive planes of the chunk that starts at `offset`, (plane, row, col)."""
+        _, tall, wide = self.chunk_shape
+        first, count = int(planes[0]), len(planes)
+        height = rows.stop - rows.start
+        size = ((count - 1) * tall + height) * wide  # what follows the rows of the last plane stays unread
+        file.read_into(offset + (first * tall + rows.start) * wide * chunk.itemsize, chunk[:size].view(np.uint8))
+        return chunk[: count * tall * wide].reshape(count, tall, wide)[:, :height]
 
     def _located(self) -> _Chunks:
         # two threads may both ask at first; both get the same answer

@@ -54,11 +54,12 @@ class Layer:
     def read(self, files: OpenFiles, rows: slice, cols: slice, out: NDArray[Any]) -> None:
         """Read and decode a window into `out` (row, col)."""
         step = self.band.rows_per_piece
-        for start in range(rows.start, rows.stop, step):
-            piece = slice(start, min(start + step, rows.stop))
-            target = out[piece.start - rows.start : piece.stop - rows.start]
-            self.band.read_window(files, piece, cols, target)
-            self.decoding.apply(target)
+        with files.borrow(self.band.path) as file:
+            for start in range(rows.start, rows.stop, step):
+                piece = slice(start, min(start + step, rows.stop))
+                target = out[piece.start - rows.start : piece.stop - rows.start]
+                self.band.read_window(file, piece, cols, target)
+                self.decoding.apply(target)
 
 
 @dataclass(frozen=True, slots=True)
