@@ -23,7 +23,18 @@ DEFAULT_BLOCK_BYTES = 48 * 2**20
 WORKING_COPIES = 3
 """Blocks' worth of memory one worker needs: what is read, what interleaved files are read through, what is computed."""
 
-_UNITS = {"": 1, "B": 1, "K": 10**3, "KB": 10**3, "M": 10**6, "MB": 10**6, "G": 10**9, "GB": 10**9, "T": 10**12, "TB": 10**12}
+_UNITS = {
+    "": 1,
+    "B": 1,
+    "K": 10**3,
+    "KB": 10**3,
+    "M": 10**6,
+    "MB": 10**6,
+    "G": 10**9,
+    "GB": 10**9,
+    "T": 10**12,
+    "TB": 10**12,
+}
 
 
 def no_progress(step: str, done: int, total: int) -> None:
@@ -73,15 +84,16 @@ def row_blocks(
     budget = DEFAULT_BLOCK_BYTES
     if memory_limit is not None:
         # One more than the workers: finished blocks wait for the writer.
-        budget = min(budget, memory_limit // (WORKING_COPIES * (workers + 1)))
+        allowed = memory_limit // (WORKING_COPIES * (workers + 1))
+        if bytes_per_row > allowed:
+            raise OptionError(
+                "--memory-limit",
+                required=f"{bytes_per_row * WORKING_COPIES * (workers + 1) / 1e6:.0f} MB or more for a row of all pairs",
+                found=f"{memory_limit / 1e6:.0f} MB",
+                remedy="Raise the limit, use fewer workers or fewer pairs",
+            )
+        budget = min(budget, allowed)
     fitting = budget // bytes_per_row
-    if fitting < 1 and memory_limit is not None:
-        raise OptionError(
-            "--memory-limit",
-            required=f"at least {bytes_per_row * WORKING_COPIES * (workers + 1) / 1e6:.0f} MB for one row of all pairs",
-            found=f"{memory_limit / 1e6:.0f} MB",
-            remedy="Raise the limit, use fewer workers or fewer pairs",
-        )
     height = max(1, fitting)
     if memory_limit is None:
         height = max(height, rows_per_chunk)

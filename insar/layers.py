@@ -6,7 +6,6 @@ Part of the published seam: `susceptibility` may import this module. Layers are 
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -143,7 +142,7 @@ def write_layer(
             overview_resampling="nearest" if dtype.kind != "f" else "average",
             bigtiff="IF_SAFER",
         )
-        os.replace(partial, path)
+        partial.replace(path)
     finally:
         for leftover in (partial, tiled):
             leftover.unlink(missing_ok=True)

@@ -175,7 +175,7 @@ def select_network(
             eligible,
             key=lambda index: (
                 reasons[index] is not None,
-                _or_last(-coherence[index]),
+                _or_last(-float(coherence[index])),
                 pairs[index].temporal_baseline_days,
                 index,
             ),
@@ -188,7 +188,9 @@ def select_network(
             reason = "not in the minimum spanning tree"
         kept = reason is None or index in tree
         note = "" if reason is None else f"kept to connect the network, although {reason}" if kept else reason
-        decisions.append(PairDecision(pair, float(perpendicular_baselines_m[index]), float(coherence[index]), kept, note))
+        decisions.append(
+            PairDecision(pair, float(perpendicular_baselines_m[index]), float(coherence[index]), kept, note)
+        )
     network = Network(tuple(decisions))
     if not network.pairs:
         raise OptionError(

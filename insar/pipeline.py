@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import shutil
 import time
 from collections.abc import Iterator
@@ -28,6 +27,7 @@ from insar.quality import Quality, quality_flags
 from insar.report import write_report
 from insar.stack import Plane
 from insar.workspace import FlatArray, Workspace
+from insar.writers.manifest import NAME as MANIFEST
 from insar.writers.manifest import read_manifest, write_manifest
 from insar.writers.timeseries import create_timeseries_file, timeseries_memmap
 
@@ -127,15 +127,17 @@ def run_chain(
             layers=written,
             stack=plan.stack,
             configuration=_resolved(plan).model_dump(mode="json"),
-            summary=results.summary(watch.seconds),
+            summary={"fingerprint": fingerprint, **results.summary(watch.seconds)},
             left_out=results.left_out,
+            grid=placement.grid,
+            files=[products / "timeseries.h5", products / "insar.toml"],
             started=started,
             finished=datetime.now(UTC),
         )
         with watch.step("write the report"):
             write_report(products)
         workspace.close()
-        _publish(products, output, fingerprint)
+        _publish(products, output)
     except InsarError:
         workspace.remove()
         if is_new:
@@ -175,9 +177,7 @@ class _Results:
                     self._planes[name] = plane
                     names.append(name)
         self._shadow = geometry.shadow_mask
-        self._layers = {
-            name: workspace.array(name, plan.stack.shape, LAYERS[name].dtype) for name in names
-        }
+        self._layers = {name: workspace.array(name, plan.stack.shape, LAYERS[name].dtype) for name in names}
         self._series_path = workspace.folder / "timeseries.h5"
         self._series = self._open_series()
 
@@ -235,10 +235,8 @@ class _Results:
 
     def _compute(self, rows: slice) -> InvertedBlock:
         block = self.inverter(rows)
-        shadow = None if self._shadow is None else np.asarray(self._shadow.read(rows, slice(None)))
-        block.layers["quality"] = quality_flags(
-            block.layers["subsets"], block.layers["temporal_coherence"], shadow
-        )
+        shadow = None if self._shadow is None else self._shadow.read(rows, slice(None))
+        block.layers["quality"] = quality_flags(block.layers["subsets"], block.layers["temporal_coherence"], shadow)
         for name, plane in self._planes.items():
             block.layers[name] = np.asarray(plane.read(rows, slice(None)))
         return block
@@ -246,7 +244,7 @@ class _Results:
     def write_series(self, path: Path, progress: Progress) -> None:
         """Bring the time series onto the map."""
         if self._in_place:
-            os.replace(self._series_path, path)
+            self._series_path.replace(path)
             return
         self._create_series_file(path, self._reference_on_map())
         source = self._series.map()
@@ -343,7 +341,7 @@ class _Results:
             },
             "pixels": self._pixel_census(),
             "timing_seconds": seconds,
-            "slowest_step": max(seconds, key=lambda name: seconds[name]),
+            "slowest_step": max(seconds, key=seconds.__getitem__),
         }
 
     def _pixel_census(self) -> dict[str, int]:
@@ -408,8 +406,8 @@ def _is_finished(output: Path, fingerprint: str, *, overwrite: bool) -> bool:
     content = {entry.name for entry in output.iterdir()} - {WORKSPACE}
     if not content or overwrite:
         return False
-    if (output / "manifest.json").exists():
-        if read_manifest(output).get("fingerprint") == fingerprint:
+    if (output / MANIFEST).exists():
+        if read_manifest(output)["summary"].get("fingerprint") == fingerprint:
             return True
         found = "a result of other inputs or settings"
     else:
@@ -422,15 +420,11 @@ def _is_finished(output: Path, fingerprint: str, *, overwrite: bool) -> bool:
     )
 
 
-def _publish(products: Path, output: Path, fingerprint: str) -> None:
+def _publish(products: Path, output: Path) -> None:
     """Give the products their final names, the manifest last: a folder with a manifest is whole."""
-    import json
-
-    manifest = json.loads((products / "manifest.json").read_text(encoding="utf-8"))
-    manifest["fingerprint"] = fingerprint
-    (products / "manifest.json").write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
-    for entry in sorted(products.iterdir(), key=lambda entry: (entry.name == "manifest.json", entry.name)):
+    (output / MANIFEST).unlink(missing_ok=True)
+    for entry in sorted(products.iterdir(), key=lambda entry: (entry.name == MANIFEST, entry.name)):
         target = output / entry.name
         if target.is_dir():
             shutil.rmtree(target)
-        os.replace(entry, target)
+        entry.replace(target)

@@ -20,7 +20,10 @@ from insar.stack import Plane, Stack
 class Placement(Protocol):
     """The way from results on the pixels of a stack to the map."""
 
-    grid: Grid
+    @property
+    def grid(self) -> Grid:
+        """Grid of the map."""
+        ...
 
     def gather(self, source: NDArray[Any], rows: slice, fill: float = math.nan) -> NDArray[Any]:
         """Some rows of the map, (..., row, col), of a result (..., row, col) on the pixels of the stack."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import os
 import time
 from pathlib import Path
 from typing import Any
@@ -165,13 +164,10 @@ def render_check(report: dict[str, Any]) -> str:
     if len(network["subsets"]) > 1:
         lines.append(
             f"Warning          the network falls into {len(network['subsets'])} subsets, which minimum norm alone "
-            "ties together: "
-            + "; ".join(f"{subset[0]} to {subset[-1]}" for subset in network["subsets"])
+            "ties together: " + "; ".join(f"{subset[0]} to {subset[-1]}" for subset in network["subsets"])
         )
     if signs["suspect_pairs"]:
-        lines.append(
-            f"Warning          the sign of these pairs looks turned: {', '.join(signs['suspect_pairs'])}"
-        )
+        lines.append(f"Warning          the sign of these pairs looks turned: {', '.join(signs['suspect_pairs'])}")
     return "\n".join(lines)
 
 
@@ -185,7 +181,10 @@ def write_configuration(settings: Settings, path: Path, *, overwrite: bool = Fal
     """
     if path.exists() and not overwrite:
         raise OptionError(
-            f"--output {path}", required="a new file", found="an existing one", remedy="Add --overwrite or choose another"
+            f"--output {path}",
+            required="a new file",
+            found="an existing one",
+            remedy="Add --overwrite or choose another",
         )
     plan = plan_run(settings)
     stack, pixel = plan.full_stack, plan.reference.pixel
@@ -206,10 +205,12 @@ def write_configuration(settings: Settings, path: Path, *, overwrite: bool = Fal
         if stack.coherence is None
         else "The stack has coherence.",
         "looks": "The stack does not say." if looks is None else f"The stack says {looks}.",
-        "crs": "The stack is in radar coordinates." if stack.in_radar_coordinates else f"The stack is in {stack.grid.crs}.",
+        "crs": "The stack is in radar coordinates."
+        if stack.in_radar_coordinates
+        else f"The stack is in {stack.grid.crs}.",
     }
     resolved = settings.model_copy(update={"stack": settings.stack.resolve(), "processor": stack.processor})
     partial = path.with_name(f".{path.name}.partial")
     partial.write_text(render_settings(resolved, comments), encoding="utf-8")
-    os.replace(partial, path)
+    partial.replace(path)
     return path

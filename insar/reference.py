@@ -165,7 +165,8 @@ def _quietness(stack: Stack, phase: NDArray[np.float32], candidates: NDArray[np.
     centre = np.median(rate[candidates])
     scatter = 1.4826 * np.median(np.abs(rate[candidates] - centre))
     z = np.abs(rate - centre) / scatter if scatter > 0 else np.zeros_like(rate)
-    return 1.0 / (1.0 + z**2 / 4.0)
+    quietness: NDArray[np.float64] = 1.0 / (1.0 + z**2 / 4.0)
+    return quietness
 
 
 def locate(stack: Stack, place: LonLat) -> RowCol:
@@ -190,7 +191,7 @@ def locate(stack: Stack, place: LonLat) -> RowCol:
 
 
 def _nearest(stack: Stack, latitude: Plane, longitude: Plane, place: LonLat) -> RowCol:
-    rows, cols = stack.shape
+    rows, _ = stack.shape
     shrink = np.cos(np.radians(place.lat))
     best, nearest, step = np.inf, RowCol(0, 0), np.inf
     for block in row_slices(rows, 512):

@@ -123,9 +123,8 @@ class Cube:
         """A `dask.array.Array` with all pairs and `rows_per_chunk` full rows in a chunk."""
         import dask.array
 
-        return dask.array.from_array(
-            self, chunks=(len(self.pairs), rows_per_chunk, self.cols), asarray=False, name=False
-        )
+        chunks = (len(self.pairs), rows_per_chunk, self.cols)
+        return dask.array.from_array(self, chunks=chunks, asarray=False, name=False)  # type: ignore[no-untyped-call]
 
 
 @dataclass(frozen=True, slots=True)

@@ -56,9 +56,7 @@ def survey_stack(stack: Stack) -> Survey:
     phase, coherence = (
         None
         if cube is None
-        else np.concatenate(
-            [cube.read(slice(int(row), int(row) + 1), slice(None))[:, :, cols] for row in rows], axis=1
-        )
+        else np.concatenate([cube.read(slice(int(row), int(row) + 1), slice(None))[:, :, cols] for row in rows], axis=1)
         for cube in (stack.unwrapped_phase, stack.coherence)
     )
     return Survey(rows, cols, phase, coherence)

@@ -52,7 +52,8 @@ def phase_variance(coherence: ArrayLike, looks: float) -> NDArray[np.float64]:
     -----
     The second moment of the phase density of Barber (1993) and Lee et al. (1994),
 
-    ``p(phi) = (1-c^2)^L / (2 pi) 2F1(L, 1; 1/2; b^2) + Gamma(L+1/2) (1-c^2)^L b / (2 sqrt(pi) Gamma(L) (1-b^2)^(L+1/2))``
+    ``p(phi) = (1-c^2)^L / (2 pi) 2F1(L, 1; 1/2; b^2)``
+    ``+ Gamma(L+1/2) (1-c^2)^L b / (2 sqrt(pi) Gamma(L) (1-b^2)^(L+1/2))``
 
     with ``b = c cos(phi)``, by Gauss-Legendre quadrature. Euler's transformation of 2F1 turns the powers into
     ``((1-c^2) / (1-b^2))^L``, which never exceeds 1, so that any number of looks can be computed.

@@ -54,8 +54,8 @@ class FlatArray:
 
 
 def _write_all(file: int, values: NDArray[Any], position: int) -> None:
-    view = memoryview(values).cast("B")
-    while len(view):
+    view = memoryview(values.tobytes())
+    while view:
         written = os.pwrite(file, view, position)
         view = view[written:]
         position += written

@@ -198,9 +198,7 @@ def network(
 def init(
     stack: StackOrConfig,
     settings: dict[str, Any],
-    output: Annotated[
-        Path, typer.Option("--output", "-o", help="Configuration file to write.")
-    ] = Path("insar.toml"),
+    output: Annotated[Path, typer.Option("--output", "-o", help="Configuration file to write.")] = Path("insar.toml"),
     overwrite: Overwrite = False,
 ) -> None:
     """A commented configuration with every value that was detected."""

@@ -59,7 +59,9 @@ def takes_settings(command: Callable[..., None]) -> Callable[..., None]:
     ]
 
     def with_options(**given: Any) -> None:
-        command(**{name: given[name] for name in own if name != "settings"}, settings={name: given[name] for name in names})
+        command(
+            **{name: given[name] for name in own if name != "settings"}, settings={name: given[name] for name in names}
+        )
 
     parameters = [
         parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY) for name, parameter in own.items() if name != "settings"

@@ -1,0 +1,1 @@
+"""Compiled kernels: plain arrays and scalars, no files, no strings."""

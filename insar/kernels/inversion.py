@@ -268,7 +268,10 @@ def _sum_phasors(
                 * (
                     np.float32(-1.38888889e-3)
                     + square
-                    * (np.float32(2.48015873e-5) + square * (np.float32(-2.75573192e-7) + square * np.float32(2.0876757e-9)))
+                    * (
+                        np.float32(2.48015873e-5)
+                        + square * (np.float32(-2.75573192e-7) + square * np.float32(2.0876757e-9))
+                    )
                 )
             )
         )
@@ -281,7 +284,10 @@ def _sum_phasors(
                 * (
                     np.float32(8.33333333e-3)
                     + square
-                    * (np.float32(-1.98412698e-4) + square * (np.float32(2.75573192e-6) + square * np.float32(-2.5052108e-8)))
+                    * (
+                        np.float32(-1.98412698e-4)
+                        + square * (np.float32(2.75573192e-6) + square * np.float32(-2.5052108e-8))
+                    )
                 )
             )
         )

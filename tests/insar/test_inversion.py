@@ -1,0 +1,206 @@
+"""The network inversion against plain pseudo-inverses, exact answers and itself."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+from itertools import combinations
+
+import h5py
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from plain import minimum_norm_series, sequential_network, temporal_coherence
+
+from insar.errors import OptionError
+from insar.inversion import invert_network
+from insar.kernels.inversion import TILE
+from insar.solver import NetworkSolver
+from insar.weights import Weighting, weight_table
+
+
+def _noise(seed, pairs, pixels, *, gaps):
+    random = np.random.default_rng(seed)
+    phase = random.normal(0.0, 2.0, (len(pairs), pixels))
+    phase[random.random(phase.shape) < gaps] = np.nan
+    return phase
+
+
+@pytest.mark.parametrize("gaps", [0.0, 0.1, 0.5, 0.8])
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize(("dates", "connections"), [(4, 1), (12, 2), (25, 4)])
+def test_equals_the_pseudo_inverse(dates, connections, weighted, gaps):
+    pairs = sequential_network(dates, connections)
+    phase = _noise(1, pairs, 200, gaps=gaps)
+    weights = np.random.default_rng(2).uniform(0.01, 50.0, phase.shape) if weighted else None
+    series = invert_network(phase, pairs, weights)
+    np.testing.assert_allclose(series, minimum_norm_series(phase, pairs, weights), atol=1e-9)
+
+
+def test_annual_pairs_and_pairs_in_either_order():
+    pairs = sequential_network(40, 3)
+    dates = sorted({day for pair in pairs for day in pair})
+    pairs += [(dates[index + 30], dates[index]) for index in range(0, 10, 3)]
+    phase = _noise(3, pairs, 100, gaps=0.2)
+    np.testing.assert_allclose(invert_network(phase, pairs), minimum_norm_series(phase, pairs), atol=1e-9)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.data())
+def test_any_network_of_any_rank(data):
+    days = sorted(data.draw(st.sets(st.integers(0, 2000), min_size=2, max_size=9)))
+    dates = [date(2015, 1, 1) + timedelta(days=day) for day in days]
+    every = list(combinations(dates, 2))
+    pairs = data.draw(st.lists(st.sampled_from(every), min_size=1, max_size=20, unique=True))
+    phase = _noise(data.draw(st.integers(0, 99)), pairs, 7, gaps=data.draw(st.sampled_from([0.0, 0.3, 0.7])))
+    series = invert_network(phase, pairs)
+    expected = minimum_norm_series(phase, pairs)
+    scale = np.nanmax(np.abs(expected), initial=1.0)
+    np.testing.assert_allclose(series, expected, atol=1e-8 * scale)
+
+
+def test_weights_that_differ_by_eight_orders_of_magnitude():
+    # A chain is solved exactly whatever its weights, and no pivot is taken for zero.
+    pairs = sequential_network(8, 1)
+    phase = np.arange(1.0, 8.0)[:, None]
+    weights = 10.0 ** np.linspace(-4, 4, 7)[:, None]
+    series = invert_network(phase, pairs, weights)
+    np.testing.assert_allclose(series[:, 0], np.concatenate([[0.0], np.cumsum(phase[:, 0])]), rtol=1e-7)
+
+
+def test_a_consistent_network_is_recovered_exactly_and_says_so():
+    pairs = sequential_network(30, 3)
+    dates = sorted({day for pair in pairs for day in pair})
+    truth = np.random.default_rng(4).normal(0.0, 5.0, (30, 50))
+    truth -= truth[0]
+    phase = np.array([truth[dates.index(two)] - truth[dates.index(one)] for one, two in pairs])
+    result = NetworkSolver(pairs).solve(phase, dtype=np.float64)
+    np.testing.assert_allclose(result.series, truth, atol=1e-12)
+    np.testing.assert_allclose(result.temporal_coherence, 1.0, atol=1e-6)
+    np.testing.assert_allclose(result.residual_rms, 0.0, atol=1e-12)
+    assert (result.subsets == 1).all()
+    assert (result.pairs_used == len(pairs)).all()
+
+
+def test_two_subsets_are_joined_at_equal_velocities():
+    # Dates 0-1 and 2-3 on a line of slope 1: the gap is bridged with the velocity that costs least, which is 0.
+    first = date(2020, 1, 1)
+    dates = [first + timedelta(days=days) for days in (0, 10, 20, 30)]
+    result = NetworkSolver([(dates[0], dates[1]), (dates[2], dates[3])]).solve(
+        np.array([[10.0], [10.0]]), dtype=np.float64
+    )
+    np.testing.assert_allclose(result.series[:, 0], [0.0, 10.0, 10.0, 20.0])
+    assert result.subsets[0] == 2
+    assert result.temporal_coherence[0] == pytest.approx(1.0)
+
+
+def test_quality_against_plain_numpy():
+    pairs = sequential_network(20, 3)
+    phase = _noise(5, pairs, 3 * TILE + 5, gaps=0.15).astype(np.float32)
+    result = NetworkSolver(pairs).solve(phase, scale=-0.0044, dtype=np.float64)
+    series = minimum_norm_series(phase, pairs)
+    np.testing.assert_allclose(result.temporal_coherence, temporal_coherence(phase, pairs, series), atol=2e-6)
+    dates = sorted({day for pair in pairs for day in pair})
+    modelled = np.array([series[dates.index(two)] - series[dates.index(one)] for one, two in pairs])
+    np.testing.assert_allclose(
+        result.residual_rms, 0.0044 * np.sqrt(np.nanmean((phase - modelled) ** 2, axis=0)), rtol=1e-5
+    )
+    np.testing.assert_allclose(result.series, -0.0044 * series, atol=1e-9)
+    np.testing.assert_array_equal(result.pairs_used, np.isfinite(phase).sum(axis=0))
+
+
+def test_pixels_do_not_influence_one_another():
+    # The same bits whether a pixel shares its tile with gaps or with complete pixels, and wherever it lies.
+    pairs = sequential_network(15, 3)
+    complete = _noise(6, pairs, 400, gaps=0.0).astype(np.float32)
+    mixed = complete.copy()
+    mixed[3, ::2] = np.nan
+    solver = NetworkSolver(pairs)
+    whole, beside = solver.solve(complete), solver.solve(mixed)
+    np.testing.assert_array_equal(whole.series[:, 1::2], beside.series[:, 1::2])
+    np.testing.assert_array_equal(whole.temporal_coherence[1::2], beside.temporal_coherence[1::2])
+    moved = solver.solve(np.ascontiguousarray(complete[:, 37:]))
+    np.testing.assert_array_equal(whole.series[:, 37:], moved.series)
+
+
+def test_the_reference_phase_is_subtracted():
+    pairs = sequential_network(10, 2)
+    phase = _noise(7, pairs, 20, gaps=0.0)
+    series = NetworkSolver(pairs).solve(phase, reference_phase=phase[:, 4], dtype=np.float64).series
+    np.testing.assert_allclose(series, minimum_norm_series(phase - phase[:, 4:5], pairs), atol=1e-9)
+    np.testing.assert_array_equal(series[:, 4], 0.0)
+
+
+@pytest.mark.parametrize("weighting", [Weighting.COHERENCE, Weighting.VARIANCE, Weighting.FISHER])
+def test_coherence_becomes_the_weight_it_should(weighting):
+    pairs = sequential_network(15, 3)
+    phase = _noise(8, pairs, 150, gaps=0.1).astype(np.float32)
+    coherence = np.random.default_rng(9).uniform(0.05, 0.98, phase.shape).astype(np.float32)
+    coherence[2, :5] = np.nan
+    table = weight_table(weighting, 20)
+    weights = np.interp(coherence.astype(np.float64), np.linspace(0, 1, len(table)), table)
+    weights[np.isnan(coherence)] = 0.0
+    series = NetworkSolver(pairs, weighting=weighting, looks=20).solve(phase, coherence=coherence, dtype=np.float64)
+    np.testing.assert_allclose(series.series, minimum_norm_series(phase, pairs, weights), atol=1e-5)
+    assert series.pairs_used[0] == np.isfinite(phase[:, 0]).sum() - int(np.isfinite(phase[2, 0]))
+
+
+def test_a_pixel_without_samples_is_nan():
+    pairs = sequential_network(5, 2)
+    phase = np.full((len(pairs), 2), np.nan)
+    phase[:, 1] = 1.0
+    result = NetworkSolver(pairs).solve(phase)
+    assert np.isnan(result.series[:, 0]).all()
+    assert np.isnan(result.temporal_coherence[0])
+    assert (result.pairs_used[0], result.subsets[0]) == (0, 0)
+    assert np.isfinite(result.series[:, 1]).all()
+
+
+def test_a_pixel_with_one_sample_is_solved_and_flagged():
+    pairs = sequential_network(5, 2)
+    phase = np.full((len(pairs), 1), np.nan)
+    phase[0] = 2.0
+    result = NetworkSolver(pairs).solve(phase)
+    assert np.isfinite(result.series).all()
+    assert result.subsets[0] == 4
+
+
+def test_shapes_and_weights_per_pair():
+    pairs = sequential_network(6, 2)
+    phase = _noise(10, pairs, 12, gaps=0.0)
+    weights = np.linspace(1, 3, len(pairs))
+    series = invert_network(phase.reshape(len(pairs), 3, 4), pairs, weights)
+    assert series.shape == (6, 3, 4)
+    expected = minimum_norm_series(phase, pairs, np.broadcast_to(weights[:, None], phase.shape))
+    np.testing.assert_allclose(series.reshape(6, 12), expected, atol=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("phase", "pairs", "word"),
+    [
+        (np.zeros((2, 3)), [(date(2020, 1, 1), date(2020, 1, 13))], "phase"),
+        (np.zeros((1, 3)), [(date(2020, 1, 1), date(2020, 1, 1))], "two dates"),
+    ],
+)
+def test_wrong_arguments(phase, pairs, word):
+    with pytest.raises(OptionError, match=word):
+        invert_network(phase, pairs)
+
+
+def test_wrong_weights_shape():
+    pairs = sequential_network(4, 1)
+    with pytest.raises(OptionError, match="weights"):
+        invert_network(np.zeros((3, 5)), pairs, np.ones((3, 4)))
+
+
+def test_etna_gaps_and_rank_deficiency(shared_data):
+    with h5py.File(shared_data / "etna_envisat" / "Etna_sample.h5") as source:
+        phase = source["igram"][()].reshape(214, -1)
+        dates = [date.fromordinal(int(day)) for day in source["dates"][()]]
+        pairs = [
+            (dates[int(np.flatnonzero(row == 1)[0])], dates[int(np.flatnonzero(row == -1)[0])])
+            for row in source["Jmat"][()]
+        ]
+    result = NetworkSolver(pairs).solve(phase, dtype=np.float64)
+    assert np.count_nonzero(result.subsets > 1) == 137
+    np.testing.assert_allclose(result.series, minimum_norm_series(phase, pairs), atol=1e-9)
