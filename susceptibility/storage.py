@@ -69,7 +69,9 @@ def read_raster(path: Path, band: int = 1) -> tuple[NDArray[np.float32], Grid]:
         return read_window(source, path, band), grid_of(source)
 
 
-def align_raster(path: Path, grid: Grid, *, resampling: Resampling | None = None, band: int = 1) -> NDArray[np.float32]:
+def align_raster(
+    path: Path, grid: Grid, *, resampling: Resampling | None = None, band: int = 1, least_coverage: float = 0.0
+) -> NDArray[np.float32]:
     """Read one band of a raster onto another grid.
 
     Pixels that coincide are copied bit by bit. Otherwise each pixel's centre (`average` and `mode`: its footprint) is
@@ -86,12 +88,16 @@ def align_raster(path: Path, grid: Grid, *, resampling: Resampling | None = None
         1.5, else `bilinear`. Class numbers need `nearest` or `mode`.
     band
         Counted from 1.
+    least_coverage
+        Part of a pixel, 0 to 1, that must have data for `average` to tell of it. With 0, for scattered data, a pixel
+        gets the mean of whatever data it has; terrain needs nearly 1, since half a pixel's mean is not its height.
 
     Returns
     -------
     (row, col) float32
-        In the raster's unit; NaN where it has no data. With `nearest`, `bilinear` and `cubic` a pixel has data where
-        its centre lies in a source pixel with data; `average` and `mode` tell of that part of the pixel that has data.
+        In the raster's unit; NaN where it has no data. With `nearest` and `bilinear` a pixel has data where its centre
+        lies in a source pixel with data; `cubic` has none within two source pixels of the data's edge; `average` and
+        `mode` tell of that part of the pixel that has data.
 
     Raises
     ------
@@ -100,13 +106,13 @@ def align_raster(path: Path, grid: Grid, *, resampling: Resampling | None = None
     OptionError
         The resampling is unknown, or would mix the classes of a raster with a colour table.
     """
-    with open_aligned(path, grid, resampling=resampling, band=band) as aligned:
+    with open_aligned(path, grid, resampling=resampling, band=band, least_coverage=least_coverage) as aligned:
         return aligned.read(slice(0, grid.rows))
 
 
 @contextmanager
 def open_aligned(
-    path: Path, grid: Grid, *, resampling: Resampling | None = None, band: int = 1
+    path: Path, grid: Grid, *, resampling: Resampling | None = None, band: int = 1, least_coverage: float = 0.0
 ) -> Iterator[AlignedRaster]:
     """Open a raster to be read on another grid a slice of rows at a time; parameters and errors as `align_raster`."""
     if grid.crs is None:
@@ -124,7 +130,7 @@ def open_aligned(
                 remedy="Check the area and the coordinate reference system of both",
             )
         chosen = _chosen_resampling(source, path, band, resampling, places)
-        yield AlignedRaster(source, path, band, places, chosen)
+        yield AlignedRaster(source, path, band, places, chosen, least_coverage)
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +145,7 @@ class AlignedRaster:
     band: int
     places: PixelPlaces
     resampling: Resampling
+    least_coverage: float
 
     def read(self, rows: slice) -> NDArray[np.float32]:
         """Values (row, col) of full rows ``rows.start`` to ``rows.stop``, NaN where the raster has no data."""
@@ -157,12 +164,12 @@ class AlignedRaster:
             side //= 2
         return side
 
-    def _fill(self, values: NDArray[np.float32], first_row: int, first_col: int) -> None:
+    def _fill(self, values: NDArray[np.float32], row_start: int, col_start: int) -> None:
         """Resample one tile, whose first pixel is given, in place."""
         from susceptibility.kernels import resampling as kernels
 
-        rows = slice(first_row, first_row + values.shape[0])
-        cols = slice(first_col, first_col + values.shape[1])
+        rows = slice(row_start, row_start + values.shape[0])
+        cols = slice(col_start, col_start + values.shape[1])
         if self.resampling in {"average", "mode"}:
             row, col = self.places.corners(rows, cols)
             margin = 0
@@ -174,15 +181,19 @@ class AlignedRaster:
         if needed_rows.start >= needed_rows.stop or needed_cols.start >= needed_cols.stop:
             return
         part = read_window(self.source, self.path, self.band, needed_rows, needed_cols)
-        resample = {
-            "nearest": kernels.sample_nearest,
-            "bilinear": kernels.sample_bilinear,
-            "cubic": kernels.sample_cubic,
-            "average": kernels.average_footprint,
-            "mode": kernels.dominant_in_footprint,
-        }[self.resampling]
+        first_row, first_col = needed_rows.start, needed_cols.start
         resampled = np.empty(values.shape, np.float32)
-        resample(part, needed_rows.start, needed_cols.start, row, col, resampled)
+        match self.resampling:
+            case "nearest":
+                kernels.sample_nearest(part, first_row, first_col, row, col, resampled)
+            case "bilinear":
+                kernels.sample_bilinear(part, first_row, first_col, row, col, resampled)
+            case "cubic":
+                kernels.sample_cubic(part, first_row, first_col, row, col, resampled)
+            case "average":
+                kernels.average_footprint(part, first_row, first_col, row, col, self.least_coverage, resampled)
+            case "mode":
+                kernels.dominant_in_footprint(part, first_row, first_col, row, col, resampled)
         values[...] = resampled
 
 

@@ -17,7 +17,7 @@ from susceptibility.errors import InputError, OptionError
 from susceptibility.factors.definitions import FACTORS
 from susceptibility.factors.terrain import NEIGHBOURS, check_elevation, check_names, factor_of_rows
 from susceptibility.projection import AUTO_CRS, PixelPlaces, metric_grid, require_metric
-from susceptibility.storage import AVERAGED_WHEN_FINER_BY, open_aligned, open_raster, read_window
+from susceptibility.storage import AVERAGED_WHEN_FINER_BY, Resampling, open_aligned, open_raster, read_window
 
 if TYPE_CHECKING:
     from rasterio.io import DatasetReader
@@ -26,6 +26,7 @@ Progress = Callable[[int, int], None]
 """Told how many factors are done, of how many."""
 
 _CHECKED_ROWS = 512
+_LEAST_COVERAGE = 0.95  # of a pixel, for the mean elevation of its known part to be that of the whole
 _METRE_NAMES = {"", "m", "metre", "metres", "meter", "meters"}
 
 
@@ -80,9 +81,10 @@ def write_factors(
     # Interpolating linearly between elevations would leave the terrain flat inside the old pixels and kinked between
     # them, which shows as stripes of curvature.
     coarser = PixelPlaces.between(grid, own).finer_by > AVERAGED_WHEN_FINER_BY
+    resampling: Resampling = "average" if coarser else "cubic"
     with tempfile.TemporaryDirectory(prefix=".projected-", dir=folder) as temporary:
         projected = Path(temporary) / "elevation.tif"
-        with open_aligned(dem, grid, resampling="average" if coarser else "cubic") as aligned:
+        with open_aligned(dem, grid, resampling=resampling, least_coverage=_LEAST_COVERAGE) as aligned:
             write_layer(projected, aligned.read, grid, FACTORS["elevation"])
         return _write_each(projected, folder, names, progress)
 

@@ -3,7 +3,7 @@
 Places are given in the raster's own pixel coordinates, (0, 0) the upper left *corner* of its first pixel. ``source`` is
 the part of the raster that is in memory, whose first pixel is ``first_row``, ``first_col`` of the whole raster: indices
 are worked out on the whole raster, so that the result does not depend on how it is cut into windows. NaN is no data:
-it takes part in no sum, and a place inside a pixel without data gets none.
+a place inside a pixel without data gets none.
 """
 
 from __future__ import annotations
@@ -100,16 +100,14 @@ def sample_bilinear(source: _Source, first_row: int, first_col: int, y: _Places,
 
 @kernel
 def sample_cubic(source: _Source, first_row: int, first_col: int, y: _Places, x: _Places, out: _Source) -> None:
-    """Cubic convolution, bilinear where it would need a pixel that has no data."""
+    """Cubic convolution; NaN where one of the pixels it needs has no data, within two pixels of the data's edge."""
     for row in range(out.shape[0]):
         for col in range(out.shape[1]):
-            if math.isnan(_nearest(source, first_row, first_col, y[row, col], x[row, col])):
-                out[row, col] = np.nan
-                continue
-            value = _cubic(source, first_row, first_col, y[row, col], x[row, col])
-            if math.isnan(value):
-                value = _bilinear(source, first_row, first_col, y[row, col], x[row, col])
-            out[row, col] = value
+            out[row, col] = np.nan
+            if math.isfinite(y[row, col]) and math.isfinite(x[row, col]):
+                value = _cubic(source, first_row, first_col, y[row, col], x[row, col])
+                if not math.isnan(value):
+                    out[row, col] = value
 
 
 @kernel
@@ -129,8 +127,10 @@ def _footprint(corners: _Places, row: int, col: int) -> tuple[float, float]:
 
 
 @kernel
-def average_footprint(source: _Source, first_row: int, first_col: int, y: _Places, x: _Places, out: _Source) -> None:
-    """Mean of the data under each target pixel, weighted by area.
+def average_footprint(
+    source: _Source, first_row: int, first_col: int, y: _Places, x: _Places, least_coverage: float, out: _Source
+) -> None:
+    """Mean of the data under each target pixel, weighted by area; NaN where they cover less than a part of the pixel.
 
     ``y`` and ``x`` (row + 1, col + 1) are the target pixels' corners; their bounding box stands for the pixel.
     """
@@ -153,7 +153,7 @@ def average_footprint(source: _Source, first_row: int, first_col: int, y: _Place
                     if weight > 0.0 and not math.isnan(value):
                         weights += weight
                         total += weight * value
-            if weights > 0.0:
+            if weights > 0.0 and weights >= least_coverage * (bottom - top) * (right - left):
                 out[row, col] = total / weights
 
 

@@ -59,6 +59,8 @@ def slope_deg(elevation: _Elevation, step_x_m: float, step_y_m: float, slope: _F
     for row in range(rows):
         for col in range(1, cols - 1):
             p, q, _, _, _ = _derivatives(elevation, row + 1, col, step_x_m, step_y_m)
+            if math.isnan(p):
+                continue  # the NaN that is there already: one from arithmetic may differ in its sign bit
             slope[row, col] = math.degrees(math.atan(math.sqrt(p * p + q * q)))
 
 
@@ -70,7 +72,7 @@ def aspect_deg(elevation: _Elevation, step_x_m: float, step_y_m: float, aspect: 
     for row in range(rows):
         for col in range(1, cols - 1):
             p, q, _, _, _ = _derivatives(elevation, row + 1, col, step_x_m, step_y_m)
-            if p == 0.0 and q == 0.0:
+            if math.isnan(p) or (p == 0.0 and q == 0.0):
                 continue
             azimuth = np.float32(math.degrees(math.atan2(-p, -q)) % 360.0)
             # A direction a hair west of north rounds up to the 360 that is to be written 0.
@@ -85,6 +87,8 @@ def aspect_vector(elevation: _Elevation, step_x_m: float, step_y_m: float, north
     for row in range(rows):
         for col in range(1, cols - 1):
             p, q, _, _, _ = _derivatives(elevation, row + 1, col, step_x_m, step_y_m)
+            if math.isnan(p):
+                continue
             steepness = math.sqrt(p * p + q * q)
             if steepness == 0.0:
                 component[row, col] = 0.0
@@ -105,6 +109,8 @@ def profile_curvature_per_m(elevation: _Elevation, step_x_m: float, step_y_m: fl
     for row in range(rows):
         for col in range(1, cols - 1):
             p, q, r, s, t = _derivatives(elevation, row + 1, col, step_x_m, step_y_m)
+            if math.isnan(p):
+                continue
             g = p * p + q * q
             if g == 0.0:
                 if r == 0.0 and s == 0.0 and t == 0.0:
@@ -125,6 +131,8 @@ def plan_curvature_per_m(elevation: _Elevation, step_x_m: float, step_y_m: float
     for row in range(rows):
         for col in range(1, cols - 1):
             p, q, r, s, t = _derivatives(elevation, row + 1, col, step_x_m, step_y_m)
+            if math.isnan(p):
+                continue
             g = p * p + q * q
             if g == 0.0:
                 if r == 0.0 and s == 0.0 and t == 0.0:
