@@ -88,7 +88,7 @@ def row_blocks(
         if bytes_per_row > allowed:
             raise OptionError(
                 "--memory-limit",
-                required=f"{bytes_per_row * WORKING_COPIES * (workers + 1) / 1e6:.0f} MB or more for a row of all pairs",
+                required=f"{bytes_per_row * WORKING_COPIES * (workers + 1) / 1e6:.0f} MB or more for one row",
                 found=f"{memory_limit / 1e6:.0f} MB",
                 remedy="Raise the limit, use fewer workers or fewer pairs",
             )

@@ -134,8 +134,9 @@ def run_chain(
             started=started,
             finished=datetime.now(UTC),
         )
-        with watch.step("write the report"):
-            write_report(products)
+        if with_rate:
+            with watch.step("write the report"):
+                write_report(products)
         workspace.close()
         _publish(products, output)
     except InsarError:
@@ -351,7 +352,7 @@ class _Results:
             block = flags[rows]
             for flag in Quality:
                 if flag.name is not None:
-                    counts[flag.name.lower()] += int(np.count_nonzero(block & flag))
+                    counts[flag.name.lower()] += int(np.count_nonzero(block & int(flag)))
         return {"all": int(flags.size), **counts}
 
 

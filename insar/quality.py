@@ -42,9 +42,9 @@ def quality_flags(
         (...) nonzero where the processor masked layover or shadow.
     """
     flags = np.zeros(subsets.shape, dtype=np.uint8)
-    flags[subsets == 0] |= Quality.NO_DATA
-    flags[subsets > 1] |= Quality.GAP_FILLED
-    flags[temporal_coherence < LOW_TEMPORAL_COHERENCE] |= Quality.LOW_TEMPORAL_COHERENCE
+    flags[subsets == 0] |= np.uint8(Quality.NO_DATA)
+    flags[subsets > 1] |= np.uint8(Quality.GAP_FILLED)
+    flags[temporal_coherence < LOW_TEMPORAL_COHERENCE] |= np.uint8(Quality.LOW_TEMPORAL_COHERENCE)
     if shadow_mask is not None:
-        flags[np.nan_to_num(shadow_mask) != 0] |= Quality.LAYOVER_OR_SHADOW
+        flags[np.nan_to_num(shadow_mask) != 0] |= np.uint8(Quality.LAYOVER_OR_SHADOW)
     return flags

@@ -130,7 +130,7 @@ def _execute(
     with progress_bars(quiet=quiet) as progress:
         folder = run_chain(settings, output, with_rate=with_rate, overwrite=overwrite, progress=progress)
     if not quiet:
-        typer.echo(folder / "report.html")
+        typer.echo(folder / "report.html" if with_rate else folder)
 
 
 @app.command()
