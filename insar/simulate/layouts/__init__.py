@@ -1,0 +1,13 @@
+"""The layouts in which a simulated scene can be written, one module per processor."""
+
+from insar.simulate.layouts.base import Layout, Progress
+from insar.simulate.layouts.isce import IsceStripmap, IsceTops
+from insar.simulate.layouts.mintpy import Mintpy, write_mintpy_stack
+from insar.simulate.layouts.snap import Snap
+
+LAYOUTS: dict[str, Layout] = {
+    layout.name: layout for layout in (IsceTops(), IsceStripmap(), Snap(), Snap(common_product=True), Mintpy())
+}
+"""Layouts by name."""
+
+__all__ = ["LAYOUTS", "IsceStripmap", "IsceTops", "Layout", "Mintpy", "Progress", "Snap", "write_mintpy_stack"]
