@@ -89,6 +89,13 @@ def test_datums_are_shifted_and_heights_are_not() -> None:
     assert 100.0 < 30.9 * np.hypot(off[0] - here[0], off[1] - here[1])[0] < 800.0
 
 
+def test_two_systems_of_heights_are_no_unknown_shift(caplog: pytest.LogCaptureFixture) -> None:
+    source, target = grid_at(-79.1, -4.0, "EPSG:4326+3855", 1 / 3600), grid_at(-79.1, -4.0, "EPSG:32717+5773")
+    with caplog.at_level(logging.WARNING):
+        PixelPlaces.between(target, source)
+    assert caplog.text == ""
+
+
 def test_an_unknown_datum_shift_is_told(caplog: pytest.LogCaptureFixture) -> None:
     unknown = "+proj=utm +zone=32 +ellps=bessel +units=m +no_defs"
     target = Grid(10, 10, Affine(30, 0, 526_000, 0, -30, 4_427_000), pyproj.CRS.from_user_input(unknown).to_wkt())

@@ -324,6 +324,20 @@ def test_a_place_beside_a_hole_takes_what_is_known(save: Callable[..., Path]) ->
     np.testing.assert_allclose(align_raster(save(values, utm_grid(2, 2)), target), expected, rtol=1e-6)
 
 
+@pytest.mark.parametrize("resampling", ["average", "mode"])
+def test_the_last_bits_of_coordinates_carry_nothing_across_an_edge(
+    save: Callable[..., Path], resampling: storage.Resampling
+) -> None:
+    """Pixels that nest exactly, with coordinates that do not (off by 2e-9 pixel): no sliver of a neighbour counts."""
+    east, north, step_m = 711_962.726935, 9_561_011.759956, 0.7
+    known = np.random.default_rng(11).random((40, 40)) > 0.5
+    values = np.where(np.kron(known, np.ones((3, 3))) > 0, 7.0, np.nan).astype(np.float32)
+    path = save(values, utm_grid(120, 120, step_m, east=east, north=north))
+    part = utm_grid(30, 30, 3 * step_m, east=east + 6 * step_m, north=north - 9 * step_m)
+    aligned = align_raster(path, part, resampling=resampling)
+    np.testing.assert_array_equal(aligned, np.where(known[3:33, 2:32], np.float32(7.0), np.float32("nan")))
+
+
 def test_a_raster_that_misses_the_grid_is_refused_with_both_extents(save: Callable[..., Path]) -> None:
     path = save(np.zeros((20, 20), np.float32), lonlat_grid(20, 20, west=-79.0, north=-4.0))
     with pytest.raises(InputError) as caught:
