@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 AUTO_CRS = "auto"
-"""As a CRS: the raster's own where it is in metres, else the UTM zone of its centre."""
+"""As a CRS: the raster's own where `require_metric` accepts it, else the UTM zone of its centre."""
 
 LARGEST_DISTORTION = 0.05
 """Scale of a projection may differ from 1 by so much; continental maps in use stay within 0.04."""
@@ -55,7 +55,7 @@ def require_metric(grid: Grid, subject: str | Path) -> None:
     if grid.crs is None:
         raise no_crs_error(subject)
     remedy = (
-        f"Project it, for example: gdalwarp -t_srs {utm_crs(grid)} -r cubic IN OUT; or ask for its projection (crs)"
+        f"Have it projected on reading (crs: {AUTO_CRS}, which is {utm_crs(grid)} here), or project it beforehand"
         if _has_utm_zone(grid)
         else "Project it to a system in metres that is made for the area"
     )
@@ -162,7 +162,7 @@ def no_crs_error(subject: str | Path) -> InputError:
         subject,
         required="a coordinate reference system",
         found="none",
-        remedy="Write it into the file, for example: gdal_edit.py -a_srs EPSG:4326 FILE",
+        remedy="Find out which system it is in and write that into the file: gdal_edit.py -a_srs EPSG:n FILE",
     )
 
 
@@ -273,7 +273,8 @@ class PixelPlaces:
 
 def _target_crs(grid: Grid, crs: str) -> str:
     if crs == AUTO_CRS:
-        return grid.crs if grid.is_metric and grid.crs is not None else utm_crs(grid)
+        serves = grid.is_metric and _largest_distortion(grid) <= LARGEST_DISTORTION
+        return grid.crs if serves and grid.crs is not None else utm_crs(grid)
     import pyproj
 
     try:

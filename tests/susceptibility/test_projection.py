@@ -49,8 +49,12 @@ def test_projections_made_for_their_area_serve(lon: float, lat: float, crs: str)
     ],
 )
 def test_projections_in_metres_that_stretch_the_area_are_refused(lon: float, lat: float, crs: str) -> None:
+    grid = grid_at(lon, lat, crs)
     with pytest.raises(InputError, match=r"dem\.tif: required a projection that keeps lengths within 5%"):
-        require_metric(grid_at(lon, lat, crs), "dem.tif")
+        require_metric(grid, "dem.tif")
+    projected = metric_grid(grid, "dem.tif")
+    assert projected.crs == utm_crs(grid)
+    assert projected.crs != crs
 
 
 def test_the_message_names_the_zone_to_project_to() -> None:
