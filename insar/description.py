@@ -16,7 +16,8 @@ def describe_stack(stack: Stack) -> dict[str, Any]:
     baselines = stack.perpendicular_baselines_m
     known = np.isfinite(baselines)
     geometry = [entry.name for entry in fields(stack.geometry) if getattr(stack.geometry, entry.name) is not None]
-    missing = [entry.name for entry in fields(stack.geometry) if getattr(stack.geometry, entry.name) is None]
+    needless = () if stack.in_radar_coordinates else ("latitude", "longitude")
+    missing = [entry.name for entry in fields(stack.geometry) if entry.name not in (*geometry, *needless)]
     optional = {
         "unwrapped phase": stack.unwrapped_phase,
         "coherence": stack.coherence,
@@ -78,13 +79,17 @@ def render_description(description: dict[str, Any]) -> str:
     lines += [
         f"Wavelength       {description['wavelength_m'] * 100:.4f} cm",
         "Sensor and pass  "
-        + (", ".join(f"{name} {value}" for name, value in description["acquisition"].items()) or "unknown"),
+        + (", ".join(f"{name} {_short(value)}" for name, value in description["acquisition"].items()) or "unknown"),
         f"Holds            {', '.join(description['holds'])}",
         f"Missing          {', '.join(description['missing']) or 'nothing'}",
         "Units            " + "; ".join(f"{name} in {unit}" for name, unit in description["units"].items()),
     ]
     lines += [f"Note             {note}" for note in description["notes"]]
     return "\n".join(lines)
+
+
+def _short(value: object) -> str:
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
 def _count(number: int, noun: str) -> str:

@@ -21,11 +21,12 @@ from insar.errors import InsarError, OptionError
 from insar.grid import RowCol
 from insar.inversion import BlockInverter, InvertedBlock
 from insar.layers import LAYERS, LayerDefinition, row_slices, write_layer
+from insar.network_report import summarise_network
 from insar.placement import Placement, SamePixels, place_stack
 from insar.planning import Plan, plan_run
 from insar.quality import Quality, quality_flags
 from insar.report import write_report
-from insar.stack import Plane
+from insar.stack import Pair, Plane
 from insar.workspace import FlatArray, Workspace
 from insar.writers.manifest import NAME as MANIFEST
 from insar.writers.manifest import read_manifest, write_manifest
@@ -289,10 +290,10 @@ class _Results:
         """What the manifest and the report say of the run."""
         plan = self.plan
         sums = self.workspace.sums
-        coherence: dict[str, float] = {}
+        coherence: dict[Pair, float] = {}
         if sums:
             coherence = {
-                pair.name: total / count
+                pair: total / count
                 for pair, total, count in zip(plan.stack.pairs, sums["sum"], sums["count"], strict=True)
                 if count
             }
@@ -300,29 +301,11 @@ class _Results:
         place = None if reference is None else self.placement.grid.lonlat(reference)
         return {
             "network": {
-                "dates": [f"{day:%Y-%m-%d}" for day in plan.full_stack.dates],
-                "date_baselines_m": dict(
-                    zip(
-                        (f"{day:%Y-%m-%d}" for day in self.inverter.dates),
-                        (_or_none(value) for value in plan.perpendicular_baselines_m),
-                        strict=True,
-                    )
-                ),
-                "pairs": [
-                    {
-                        "name": decision.pair.name,
-                        "reference": f"{decision.pair.reference:%Y-%m-%d}",
-                        "secondary": f"{decision.pair.secondary:%Y-%m-%d}",
-                        "perpendicular_baseline_m": _or_none(decision.perpendicular_baseline_m),
-                        "temporal_baseline_days": decision.pair.temporal_baseline_days,
-                        "mean_coherence": _or_none(coherence.get(decision.pair.name, decision.mean_coherence)),
-                        "kept": decision.kept,
-                        "reason": decision.reason or None,
-                    }
-                    for decision in plan.network.decisions
-                ],
-                "subsets": len(plan.network.subsets),
-                "weakest_links": [pair.name for pair in plan.network.weakest_links],
+                **summarise_network(plan.network, coherence),
+                "date_baselines_m": {
+                    f"{day:%Y-%m-%d}": _or_none(baseline)
+                    for day, baseline in zip(self.inverter.dates, plan.perpendicular_baselines_m, strict=True)
+                },
             },
             "reference": {
                 "stack_row": plan.reference.pixel.row,

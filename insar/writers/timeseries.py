@@ -90,6 +90,7 @@ def create_timeseries_file(
             creation.set_layout(h5py.h5d.CONTIGUOUS)
             creation.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)
             creation.set_fill_time(h5py.h5d.FILL_TIME_NEVER)
+            creation.set_obj_track_times(False)  # the same result has the same bytes whenever it is made
             space = h5py.h5s.create_simple((len(dates), *grid.shape))
             h5py.h5d.create(sink.id, _DATASET.encode(), h5py.h5t.IEEE_F32LE, space, creation)
         partial.replace(path)
