@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from insar.errors import InputError
 from insar.readers.files import OpenFile, OpenFiles
 from insar.readers.flat import FlatBand
-from insar.readers.sources import Decoding, FlatCube, FlatPlane, Layer
+from insar.readers.sources import Decoding, FlatCube, FlatPlane, Layer, require_within
 from insar.stack import CubeSource, PlaneSource
 
 WORTH_SKIPPING_BYTES = 16 << 10  # a further system call costs as much as copying about this much from memory
@@ -69,16 +69,19 @@ def open_cube(path: Path, dataset: Any, decodings: Sequence[Decoding], files: Op
         return ChunkedCube(
             path, dataset.name, dataset.dtype.str, dataset.shape, dataset.chunks, tuple(decodings), files
         )
-    return LibraryCube(path, dataset.name, tuple(decodings))
+    return LibraryCube(path, dataset.name, tuple(decodings), rows_per_chunk=dataset.chunks[1] if dataset.chunks else 1)
 
 
-def open_plane(path: Path, dataset: Any, decoding: Decoding, files: OpenFiles) -> PlaneSource:
-    """Source of a (row, col) dataset of an open file."""
+def open_plane(
+    path: Path, dataset: Any, decoding: Decoding, files: OpenFiles, limits: tuple[float, float] | None = None
+) -> PlaneSource:
+    """Source of a (row, col) dataset of an open file, whose values must lie within `limits`."""
     rows, cols = dataset.shape
     offset = _contiguous_offset(dataset)
     if offset is not None:
-        return FlatPlane(Layer(FlatBand(path, dataset.dtype.str, rows, cols, header_bytes=offset), decoding), files)
-    return LibraryPlane(path, dataset.name, decoding)
+        band = FlatBand(path, dataset.dtype.str, rows, cols, header_bytes=offset)
+        return FlatPlane(Layer(band, decoding), files, limits)
+    return LibraryPlane(path, dataset.name, decoding, limits)
 
 
 def _is_raw(dataset: Any) -> bool:
@@ -122,6 +125,11 @@ class ChunkedCube:
     decodings: tuple[Decoding, ...] = field(repr=False)
     files: OpenFiles = field(repr=False)
     _chunks: _Chunks | None = field(default=None, init=False, repr=False, compare=False)
+
+    @property
+    def rows_per_chunk(self) -> int:
+        """Rows that lie together in the file: blocks of a multiple of it, starting at one, read nothing twice."""
+        return self.chunk_shape[1]
 
     def read_block(self, pairs: NDArray[np.intp], rows: slice, cols: slice) -> NDArray[np.float32]:
         """One window of the named pairs, (pair, row, col)."""
@@ -215,6 +223,8 @@ class LibraryCube:
     path: Path
     name: str
     decodings: tuple[Decoding, ...] = field(repr=False)
+    rows_per_chunk: int = 1
+    """Rows that are decompressed together."""
 
     def read_block(self, pairs: NDArray[np.intp], rows: slice, cols: slice) -> NDArray[np.float32]:
         """One window of the named pairs, (pair, row, col)."""
@@ -235,6 +245,7 @@ class LibraryPlane:
     path: Path
     name: str
     decoding: Decoding
+    limits: tuple[float, float] | None = None
 
     def read_window(self, rows: slice, cols: slice) -> NDArray[np.float32] | NDArray[np.float64]:
         """One window, (row, col)."""
@@ -242,4 +253,5 @@ class LibraryPlane:
             stored = file[self.name][rows, cols]
         window: NDArray[Any] = stored.astype(np.float64 if stored.dtype.itemsize == 8 else np.float32)
         self.decoding.apply(window)
+        require_within(self.path, window, self.limits)
         return window

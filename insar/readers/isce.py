@@ -17,7 +17,19 @@ from insar.readers.grids import require_same_grid
 from insar.readers.isce_image import IsceImage, properties, read_isce_image, sidecar_of
 from insar.readers.isce_metadata import read_baselines, read_sensor
 from insar.readers.pairs import StoredPair, keep_first, order_dates, split_pair_name
-from insar.readers.sources import ALL_IS_DATA, ZERO_IS_NO_DATA, Decoding, FlatCube, FlatPlane, Layer, cube_of, plane_of
+from insar.readers.sources import (
+    ALL_IS_DATA,
+    INCIDENCE_LIMITS_DEG,
+    LATITUDE_LIMITS_DEG,
+    LONGITUDE_LIMITS_DEG,
+    ZERO_IS_NO_DATA,
+    Decoding,
+    FlatCube,
+    FlatPlane,
+    Layer,
+    cube_of,
+    plane_of,
+)
 from insar.readers.xml_files import parse_xml
 from insar.stack import Cube, Geometry, Plane, Stack
 
@@ -213,21 +225,28 @@ def _open_geometry(
     looks: list[tuple[int, int]] = []
     absent: list[str] = []
 
-    def plane(name: str, *, bands: int = 1, band: int = 0, decoding: Decoding = ALL_IS_DATA) -> Plane | None:
+    def plane(
+        name: str,
+        *,
+        bands: int = 1,
+        band: int = 0,
+        decoding: Decoding = ALL_IS_DATA,
+        limits: tuple[float, float] | None = None,
+    ) -> Plane | None:
         path = place / name if in_radar else _find_geocoded(place / name)
         if path is None or not path.exists():
             absent.append(name)
             return None
         image = images.open(path, bands=(bands,))
         looks.extend(filter(None, [_looks(image)]))
-        return plane_of(FlatPlane(Layer(image.band(band), decoding), files), images.grid)
+        return plane_of(FlatPlane(Layer(image.band(band), decoding), files, limits), images.grid)
 
     geometry = Geometry(
         # in radar coordinates exactly 0 marks pixels that the merged bursts do not cover
-        latitude=plane("lat.rdr", decoding=ZERO_IS_NO_DATA) if in_radar else None,
-        longitude=plane("lon.rdr", decoding=ZERO_IS_NO_DATA) if in_radar else None,
+        latitude=plane("lat.rdr", decoding=ZERO_IS_NO_DATA, limits=LATITUDE_LIMITS_DEG) if in_radar else None,
+        longitude=plane("lon.rdr", decoding=ZERO_IS_NO_DATA, limits=LONGITUDE_LIMITS_DEG) if in_radar else None,
         height=plane("hgt.rdr"),
-        incidence_angle=plane("los.rdr", bands=2, band=0, decoding=ZERO_IS_NO_DATA),
+        incidence_angle=plane("los.rdr", bands=2, decoding=ZERO_IS_NO_DATA, limits=INCIDENCE_LIMITS_DEG),
         azimuth_angle=plane("los.rdr", bands=2, band=1, decoding=ZERO_IS_NO_DATA),
         shadow_mask=plane("shadowMask.rdr"),
     )

@@ -19,7 +19,14 @@ from insar.readers.crs import WGS84, utm_crs
 from insar.readers.files import OpenFiles
 from insar.readers.hdf5 import open_cube, open_hdf5, open_plane
 from insar.readers.pairs import StoredPair, keep_first, order_dates
-from insar.readers.sources import ALL_IS_DATA, ZERO_IS_NO_DATA, Decoding
+from insar.readers.sources import (
+    ALL_IS_DATA,
+    INCIDENCE_LIMITS_DEG,
+    LATITUDE_LIMITS_DEG,
+    LONGITUDE_LIMITS_DEG,
+    ZERO_IS_NO_DATA,
+    Decoding,
+)
 from insar.stack import Cube, Geometry, Plane, Stack
 
 _STACK_NAME = "ifgramStack.h5"
@@ -249,7 +256,9 @@ def _geometry(file: Path, grid: Grid, files: OpenFiles, notes: list[str]) -> Geo
         return Geometry()
     with open_hdf5(path) as source:
 
-        def plane(name: str, decoding: Decoding = ZERO_IS_NO_DATA) -> Plane | None:
+        def plane(
+            name: str, decoding: Decoding = ZERO_IS_NO_DATA, limits: tuple[float, float] | None = None
+        ) -> Plane | None:
             dataset = source.get(name)
             if dataset is None:
                 return None
@@ -260,14 +269,14 @@ def _geometry(file: Path, grid: Grid, files: OpenFiles, notes: list[str]) -> Geo
                     found=f"a dataset {name} of shape {dataset.shape}",
                     remedy="Take both files from the same run of MintPy",
                 )
-            return Plane(open_plane(path, dataset, decoding, files), grid.rows, grid.cols)
+            return Plane(open_plane(path, dataset, decoding, files, limits), grid.rows, grid.cols)
 
         in_radar = grid.crs is None
         return Geometry(
-            latitude=plane("latitude") if in_radar else None,
-            longitude=plane("longitude") if in_radar else None,
+            latitude=plane("latitude", limits=LATITUDE_LIMITS_DEG) if in_radar else None,
+            longitude=plane("longitude", limits=LONGITUDE_LIMITS_DEG) if in_radar else None,
             height=plane("height", ALL_IS_DATA),
-            incidence_angle=plane("incidenceAngle"),
+            incidence_angle=plane("incidenceAngle", limits=INCIDENCE_LIMITS_DEG),
             azimuth_angle=plane("azimuthAngle"),
             shadow_mask=plane("shadowMask", ALL_IS_DATA),
         )

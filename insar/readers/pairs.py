@@ -17,7 +17,7 @@ Content = TypeVar("Content")
 MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 """English months as processors write them; `strptime` would follow the user's language instead."""
 
-_TWO_DATES = re.compile(r"^(\d{8})[_-](\d{8})$")
+_TWO_DATES = re.compile(r"^([0-9]{8})[_-]([0-9]{8})$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,11 +32,14 @@ class StoredPair(Generic[Content]):
 
 def parse_date(text: str) -> date:
     """Date of ``YYYYMMDD`` or of ``07Apr2024`` in any letter case; raises ValueError for anything else."""
-    if re.fullmatch(r"\d{8}", text):
-        return date(int(text[:4]), int(text[4:6]), int(text[6:]))
-    if re.fullmatch(r"\d{2}[A-Za-z]{3}\d{4}", text) and text[2:5].lower() in MONTHS:
-        return date(int(text[5:]), MONTHS.index(text[2:5].lower()) + 1, int(text[:2]))
-    raise ValueError(text)
+    try:
+        if re.fullmatch(r"[0-9]{8}", text):
+            return date(int(text[:4]), int(text[4:6]), int(text[6:]))
+        if re.fullmatch(r"[0-9]{2}[A-Za-z]{3}[0-9]{4}", text):
+            return date(int(text[5:]), MONTHS.index(text[2:5].lower()) + 1, int(text[:2]))
+    except ValueError as error:
+        raise ValueError(f"{text!r} is no date") from error
+    raise ValueError(f"{text!r} is no date")
 
 
 def order_dates(subject: str | Path, first: str, second: str) -> tuple[Pair, bool]:

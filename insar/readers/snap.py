@@ -29,7 +29,7 @@ from insar.readers.files import OpenFiles
 from insar.readers.grids import require_same_grid
 from insar.readers.orbit import platform_state, wrapped_heading
 from insar.readers.pairs import StoredPair, keep_first, order_dates
-from insar.readers.sources import FlatCube, FlatPlane, Layer, cube_of, plane_of
+from insar.readers.sources import INCIDENCE_LIMITS_DEG, FlatCube, FlatPlane, Layer, cube_of, plane_of
 from insar.stack import Acquisition, Cube, Geometry, Pair, Plane, Stack
 
 _HEADER = ".dim"
@@ -265,16 +265,18 @@ def _wavelength(products: Sequence[DimapProduct], notes: list[str]) -> float:
 def _geometry(
     first: Path, grid: Grid, products: Sequence[DimapProduct], files: OpenFiles, notes: list[str]
 ) -> Geometry:
-    def plane(prefix: str) -> Plane | None:
+    def plane(prefix: str, limits: tuple[float, float] | None = None) -> Plane | None:
         for product in products:
             for name, band in product.bands.items():
                 if name.lower().startswith(prefix) and band.image is not None:
                     require_same_grid(first, grid, product.path, product.grid())
-                    return plane_of(FlatPlane(product.layer(name), files), grid)
+                    return plane_of(FlatPlane(product.layer(name), files, limits), grid)
         return None
 
     # localIncidenceAngle is that against the slope, another angle: not taken for it
-    geometry = Geometry(height=plane("elevation"), incidence_angle=plane("incidenceanglefromellipsoid"))
+    geometry = Geometry(
+        height=plane("elevation"), incidence_angle=plane("incidenceanglefromellipsoid", INCIDENCE_LIMITS_DEG)
+    )
     if geometry.height is None:
         notes.append("no height: no product has a band elevation")
     if geometry.incidence_angle is None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from insar.errors import InputError
 from insar.grid import Grid
 from insar.readers.files import OpenFiles
 from insar.readers.flat import FlatBand
@@ -42,6 +44,10 @@ class Decoding:
 
 ZERO_IS_NO_DATA = Decoding()
 ALL_IS_DATA = Decoding(no_data=())
+
+INCIDENCE_LIMITS_DEG = (0.0, 90.0)
+LATITUDE_LIMITS_DEG = (-90.0, 90.0)
+LONGITUDE_LIMITS_DEG = (-360.0, 360.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,10 +89,14 @@ class FlatCube:
 
 @dataclass(frozen=True, slots=True)
 class FlatPlane:
-    """A `insar.stack.PlaneSource` of one flat band; float64 where the file is float64, else float32."""
+    """A `insar.stack.PlaneSource` of one flat band; float64 where the file is float64, else float32.
+
+    Values outside `limits` raise an `InputError` when they are read, see `require_within`.
+    """
 
     layer: Layer
     files: OpenFiles = field(repr=False)
+    limits: tuple[float, float] | None = None
 
     def read_window(self, rows: slice, cols: slice) -> NDArray[np.float32] | NDArray[np.float64]:
         """One window, (row, col)."""
@@ -95,7 +105,30 @@ class FlatPlane:
             (rows.stop - rows.start, cols.stop - cols.start), np.float64 if double else np.float32
         )
         self.layer.read(self.files, rows, cols, window)
+        require_within(self.layer.band.path, window, self.limits)
         return window
+
+
+def require_within(path: Path, window: NDArray[Any], limits: tuple[float, float] | None) -> None:
+    """Refuse values that the quantity cannot have: the file is not in the order or type that its header states.
+
+    Such files exist: an ISCE2 ``los.rdr`` whose sidecar says BIP while all incidences come before all azimuths.
+
+    Raises
+    ------
+    InputError
+        A finite value is outside `limits`; names `path`.
+    """
+    if limits is None:
+        return
+    outside = window[(window < limits[0]) | (window > limits[1])]
+    if outside.size:
+        raise InputError(
+            path,
+            required=f"values from {limits[0]:g} to {limits[1]:g}",
+            found=f"{float(outside[0]):g}",
+            remedy="The order of bands (scheme), the type or the byte order in its header is wrong: correct it",
+        )
 
 
 def cube_of(source: CubeSource, pairs: int, grid: Grid) -> Cube:
