@@ -135,7 +135,7 @@ def _holds_rasters(folder: Path) -> bool:
 
 
 def _find_pairs(folder: Path) -> tuple[list[StoredPair[_PairFiles]], list[str]]:
-    found, empty = [], []
+    found, empty, crowded = [], [], []
     for entry in sorted(folder.iterdir()):
         if not entry.is_dir():
             continue
@@ -154,10 +154,17 @@ def _find_pairs(folder: Path) -> tuple[list[StoredPair[_PairFiles]], list[str]]:
         pair, is_reversed = order_dates(entry, *names)
         located = _PairFiles(*(None if name is None else entry / name for name in chosen))
         found.append(StoredPair(f"{folder.name}/{entry.name}", pair, is_reversed, located))
+        if located.phase is not None and sum(name.endswith(located.phase.suffix) for name in _names(entry)) > 1:
+            crowded.append(located.phase)
     if any(each.content.phase for each in found):
         empty += [folder / Path(each.name).name for each in found if each.content.phase is None]
         found = [each for each in found if each.content.phase is not None]
     stored, notes = keep_first(found)
+    if crowded:
+        taken = crowded[0].relative_to(folder.parent)
+        notes.append(
+            f"{len(crowded)} folders have more than one unwrapped interferogram; taken is {taken} and the like"
+        )
     notes += [f"{folder.name}/{entry.name} is left out: it has no unwrapped interferogram" for entry in sorted(empty)]
     return stored, notes
 

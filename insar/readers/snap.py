@@ -7,6 +7,11 @@ this package, and that of ISCE2. A pair whose first date is the later one is neg
 The perpendicular baseline of a pair is the one stated under its earlier date as master with the later one as slave,
 that is B(secondary) - B(reference). The same product also states the opposite (masters and slaves exchanged) and zero
 for each date with itself, and may start with the master that everything was coregistered to, which is none of the two.
+
+The figure is passed on as stated. By the definitions of the two processors it is positive in SNAP where the secondary
+sees the target under the smaller look angle, and in ISCE2, for a radar that looks to the right, where it sees it under
+the larger one. Neither selecting a network nor the sign of deformation depends on it; the sign of an estimated DEM
+error does.
 """
 
 from __future__ import annotations

@@ -348,6 +348,16 @@ def test_no_interferogram_at_all(tmp_path: Path) -> None:
         open_stack(tmp_path, "isce")
 
 
+def test_more_than_one_phase_in_a_folder(isce: IsceBuilder) -> None:
+    isce.raster(isce.pairs / "20180106_20180118/a_corrected.unw", np.stack([plane(7), plane(8)]))
+    stack = open_stack(isce.root)
+    np.testing.assert_array_equal(stack.unwrapped_phase[0], as_read(plane(0)))
+    assert stack.notes == (
+        "1 folders have more than one unwrapped interferogram; "
+        "taken is interferograms/20180106_20180118/filt_fine.unw and the like",
+    )
+
+
 def test_phase_gradient_coherence_is_not_taken_for_coherence(isce: IsceBuilder) -> None:
     for path in isce.pairs.glob("*/filt_fine.cor"):
         path.rename(path.with_name("phsig.cor"))

@@ -13,6 +13,7 @@ import pytest
 from insar.errors import InputError
 from insar.grid import RowCol
 from insar.readers import open_stack
+from insar.readers.dimap import read_dimap
 from insar.readers.envi import read_envi_header
 from insar.readers.files import OpenFiles
 from insar.readers.isce_image import read_isce_image
@@ -141,3 +142,18 @@ def test_raster_of_snap_is_big_endian(shared_data: Path) -> None:
     assert math.isclose(
         np.nanmean(coherence), np.fromfile(image, ">f4")[np.fromfile(image, ">f4") > 0].mean(), rel_tol=1e-5
     )
+
+
+def test_product_of_snap_in_radar_geometry(shared_data: Path, tmp_path: Path) -> None:
+    header = tmp_path / "IW1_VV_07Apr2024_19Apr2024.dim"
+    shutil.copy(shared_data / "format_samples/snap/IW1_VV_07Apr2024_19Apr2024.trimmed.dim", header)
+    product = read_dimap(header)
+    assert set(product.bands) == {f"{kind}_IW1_VV_07Apr2024_19Apr2024" for kind in ("i_ifg", "q_ifg", "coh")}
+    first, second = date(2024, 4, 7), date(2024, 4, 19)
+    assert product.baselines_m[first, second] == -29.346946716308594
+    assert product.baselines_m[second, first] == 29.346914291381836
+    assert product.baselines_m[first, first] == 0.0
+    assert product.number("calibration_factor") is None
+    assert product.number("radar_frequency") == pytest.approx(5405.0, abs=0.01)
+    with pytest.raises(InputError, match="Run Range-Doppler Terrain Correction"):
+        open_stack(tmp_path)
