@@ -6,6 +6,7 @@ required of it, what arrived instead, and what to do.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 
@@ -30,6 +31,14 @@ class InsarError(Exception):
         self.required = required
         self.found = found
         self.remedy = remedy
+
+    def __reduce__(self) -> tuple[Callable[..., InsarError], tuple[type[InsarError], str, str, str, str]]:
+        # Errors come back from worker processes, and arguments given by keyword are not pickled by default.
+        return _rebuilt, (type(self), self.subject, self.required, self.found, self.remedy)
+
+
+def _rebuilt(kind: type[InsarError], subject: str, required: str, found: str, remedy: str) -> InsarError:
+    return kind(subject, required=required, found=found, remedy=remedy)
 
 
 class InputError(InsarError, ValueError):

@@ -115,11 +115,13 @@ class Grid:
         """Whether both grids have the same pixels, their corners within `tolerance_pixels`."""
         if self.shape != other.shape or not same_crs(self.crs, other.crs):
             return False
-        width, height = self.resolution
-        return all(
-            abs(ours - theirs) <= tolerance_pixels * (width if index % 2 == 0 else height)
-            for index, (ours, theirs) in enumerate(zip(self.bounds, other.bounds, strict=True))
-        )
+        # Corner by corner: the same bounds could be those of a grid that is flipped.
+        to_pixels = ~self.transform
+        for corner in ((0, 0), (self.cols, 0), (0, self.rows), (self.cols, self.rows)):
+            col, row = _apply(to_pixels, *_apply(other.transform, *corner))
+            if max(abs(col - corner[0]), abs(row - corner[1])) > tolerance_pixels:
+                return False
+        return True
 
     def rowcol(self, place: LonLat) -> RowCol:
         """Pixel that contains a place; raises `InputError` where the grid does not reach it."""

@@ -34,6 +34,8 @@ class LayerDefinition:
     sign: str | None = None
     dtype: str = "float32"
     nodata: int | None = None
+    is_angle: bool = False
+    """A direction, whose values must not be averaged, 359 and 1 degrees to 180."""
 
 
 LAYERS: dict[str, LayerDefinition] = {
@@ -139,7 +141,7 @@ def write_layer(
             compress="DEFLATE",
             predictor="YES",
             level=6,
-            overview_resampling="nearest" if dtype.kind != "f" else "average",
+            overview_resampling="average" if dtype.kind == "f" and not definition.is_angle else "nearest",
             bigtiff="IF_SAFER",
         )
         partial.replace(path)
