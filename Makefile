@@ -38,10 +38,17 @@ lint: $(VENV)/.linters ## ruff, mypy --strict, import directions
 check: test lint ## everything a change must pass
 
 bench: $(VENV)/.installed ## benchmarks against peers, as ratios (long)
-	$(BIN)/python benchmarks/run.py
+	$(BIN)/python benchmarks/inversion.py $(if $(MINTPY_BIN),--mintpy $(MINTPY_BIN))
+
+$(VENV)/.docs: $(VENV)/.installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[docs]'
+	touch $@
+
+docs: $(VENV)/.docs ## the documentation, into site/
+	$(BIN)/mkdocs build --quiet
 
 samples: $(VENV)/.installed ## make the sample data anew
 	$(BIN)/python data_samples/make_samples.py
 
 clean: ## remove what these tasks made
-	rm -rf $(VENV) demo build dist
+	rm -rf $(VENV) demo build dist site
