@@ -1,0 +1,258 @@
+"""The command ``susceptibility``; what is heavy is imported inside the commands that need it."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import tempfile
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from importlib import resources
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from insar.errors import InsarError
+
+if TYPE_CHECKING:
+    from susceptibility.workers import Progress
+
+app = typer.Typer(
+    name="susceptibility",
+    help="Landslide susceptibility: terrain, InSAR layers and an inventory to validated maps.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+recipes = typer.Typer(help="Recipes that ship with the package, to start from.", no_args_is_help=True)
+app.add_typer(recipes, name="recipes")
+
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print errors alone.")]
+Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Say what is being done.")]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace a result that is there.")]
+Workers = Annotated[int | None, typer.Option("--workers", min=1, help="Tasks at the same time; all cores if left out.")]
+RecipeName = Annotated[str, typer.Argument(metavar="NAME", help="Name from `susceptibility recipes list`.")]
+
+
+def main() -> None:
+    """Entry point of the console script: exit code 2 for wrong input or options, 1 for the unexpected."""
+    try:
+        app()
+    except InsarError as error:  # of both packages: SusceptibilityError is one
+        sys.stderr.write(f"Error: {error}\n")
+        sys.exit(2)
+    except KeyboardInterrupt:
+        sys.stderr.write("Interrupted.\n")
+        sys.exit(130)
+    except Exception as error:  # noqa: BLE001  (the last resort: a user gets one line, the log file the rest)
+        log = _write_crash_log()
+        sys.stderr.write(f"Unexpected error: {type(error).__name__}: {error}\nThe details are in {log}.\n")
+        sys.exit(1)
+
+
+@app.callback(invoke_without_command=True)
+def _common(
+    context: typer.Context,
+    version: Annotated[bool, typer.Option("--version", help="Print the version and stop.")] = False,
+) -> None:
+    if version:
+        from importlib import metadata
+
+        typer.echo(f"scarp {metadata.version('scarp')}")
+        raise typer.Exit
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+
+
+@app.command()
+def run(
+    recipe: Annotated[Path, typer.Argument(metavar="RECIPE", help="Recipe (.toml).")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Result folder.")],
+    insar: Annotated[Path | None, typer.Option("--insar", help="InSAR result folder, instead of the recipe's.")] = None,
+    overwrite: Overwrite = False,
+    workers: Workers = None,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """Join, sample, train, validate, map and report."""
+    from susceptibility.recipe import read_recipe
+
+    _set_up_logging(quiet=quiet, verbose=verbose)
+    read = read_recipe(recipe, insar=insar)
+    from susceptibility.pipeline import run_study
+
+    with _progress_bars(quiet=quiet) as progress:
+        report = run_study(read, output, overwrite=overwrite, workers=workers, progress=progress)
+    if not quiet:
+        typer.echo(report)
+
+
+@app.command()
+def factors(
+    dem: Annotated[Path, typer.Argument(metavar="DEM", help="Raster of elevations in metres.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the factors.")],
+    names: Annotated[str | None, typer.Option("--names", help="Factors, separated by commas; all if left out.")] = None,
+    crs: Annotated[
+        str | None, typer.Option("--crs", help="CRS in metres to project to; 'auto' for the UTM zone.")
+    ] = None,
+    resolution: Annotated[float | None, typer.Option("--resolution", help="Pixel size in metres.")] = None,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """Terrain factors as Cloud-Optimized GeoTIFFs."""
+    from susceptibility.factors.rasters import write_factors
+
+    _set_up_logging(quiet=quiet, verbose=verbose)
+    chosen = None if names is None else [name.strip() for name in names.split(",")]
+    with _progress_bars(quiet=quiet) as progress:
+        written = write_factors(
+            dem,
+            output,
+            chosen,
+            crs=crs,
+            resolution_m=resolution,
+            progress=lambda done, total: progress("factors", done, total),
+        )
+    if not quiet:
+        for path in written.values():
+            typer.echo(path)
+
+
+@app.command()
+def simulate(
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the study.")],
+    dem: Annotated[Path | None, typer.Option("--dem", help="Real terrain instead of a simulated one.")] = None,
+    velocity: Annotated[Path | None, typer.Option("--velocity", help="Rate (m/yr) that goes with --dem.")] = None,
+    landslides: Annotated[int, typer.Option("--landslides", min=1, help="Expected number of landslide cells.")] = 400,
+    slope_effect: Annotated[float, typer.Option(help="Log-odds per standard deviation of slope.")] = 1.2,
+    curvature_effect: Annotated[float, typer.Option(help="The same of profile curvature.")] = -0.5,
+    velocity_effect: Annotated[float, typer.Option(help="The same of the rate's absolute value.")] = 0.7,
+    size: Annotated[int, typer.Option("--size", min=16, help="Rows and columns of a simulated terrain.")] = 200,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="The same seed gives the same study.")] = 1,
+    overwrite: Overwrite = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """A study whose generating model is known, ready to run: terrain, rate, inventory, recipe, and the truth."""
+    from susceptibility.simulate import SimulationOptions, simulate_study
+
+    _set_up_logging(quiet=quiet, verbose=verbose)
+    options = SimulationOptions(
+        seed=seed,
+        size=size,
+        landslides=landslides,
+        slope_effect=slope_effect,
+        curvature_effect=curvature_effect,
+        velocity_effect=velocity_effect,
+    )
+    written = simulate_study(output, options, dem=dem, velocity=velocity, overwrite=overwrite)
+    if not quiet:
+        typer.echo(written)
+
+
+@recipes.command("list")
+def list_recipes() -> None:
+    """Names and purposes of the recipes."""
+    for name, text in _shipped_recipes().items():
+        purpose = text.splitlines()[0].lstrip("# ").strip()
+        typer.echo(f"{name:16} {purpose}")
+
+
+@recipes.command("show")
+def show_recipe(name: RecipeName) -> None:
+    """Print a recipe."""
+    typer.echo(_shipped_recipe(name), nl=False)
+
+
+@recipes.command("copy")
+def copy_recipe(
+    name: RecipeName,
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="File to write; NAME.toml if left out.")] = None,
+    overwrite: Overwrite = False,
+) -> None:
+    """Copy a recipe, to be filled in."""
+    from susceptibility.errors import OptionError
+    from susceptibility.publishing import write_text
+
+    text = _shipped_recipe(name)
+    target = output or Path(f"{name}.toml")
+    if target.is_dir():
+        target /= f"{name}.toml"
+    if target.exists() and not overwrite:
+        raise OptionError(
+            target, required="a file that is not there", found="one that is", remedy="Add --overwrite or name another"
+        )
+    target.parent.mkdir(parents=True, exist_ok=True)
+    write_text(target, text)
+    typer.echo(target)
+
+
+def _shipped_recipes() -> dict[str, str]:
+    folder = resources.files("susceptibility") / "recipes"
+    files = sorted((file for file in folder.iterdir() if file.name.endswith(".toml")), key=lambda file: file.name)
+    return {file.name.removesuffix(".toml"): file.read_text(encoding="utf-8") for file in files}
+
+
+def _shipped_recipe(name: str) -> str:
+    shipped = _shipped_recipes()
+    if name not in shipped:
+        from susceptibility.errors import OptionError
+
+        raise OptionError(
+            f"recipe {name!r}",
+            required="one of " + ", ".join(shipped),
+            found="no such recipe",
+            remedy="Choose one of them",
+        )
+    return shipped[name]
+
+
+def _set_up_logging(*, quiet: bool, verbose: bool) -> None:
+    level = logging.ERROR if quiet else logging.INFO if verbose else logging.WARNING
+    logging.basicConfig(level=level, format="%(message)s", stream=sys.stderr, force=True)
+    # Libraries speak up only when something is wrong.
+    for library in ("rasterio", "numba", "matplotlib", "pyogrio"):
+        logging.getLogger(library).setLevel(logging.ERROR)
+
+
+@contextmanager
+def _progress_bars(*, quiet: bool) -> Iterator[Progress]:
+    """A callback that draws one bar for each step; nothing where nobody looks."""
+    if quiet or not sys.stderr.isatty():
+        yield lambda _what, _done, _total: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bars
+
+    with Bars(
+        TextColumn("{task.description:32}"),
+        BarColumn(),
+        TextColumn("{task.percentage:3.0f} %"),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+    ) as bars:
+        tasks: dict[str, TaskID] = {}
+
+        def update(what: str, done: int, total: int) -> None:
+            if what not in tasks:
+                tasks[what] = bars.add_task(what, total=total)
+            bars.update(tasks[what], completed=done, total=total)
+
+        yield update
+
+
+def _write_crash_log() -> Path:
+    name = f"susceptibility-error-{datetime.now().astimezone():%Y%m%dT%H%M%S}.log"
+    for folder in (Path.cwd(), Path(tempfile.gettempdir())):
+        path = folder / name
+        try:
+            path.write_text(f"{sys.argv}\n{traceback.format_exc()}", encoding="utf-8")
+        except OSError:
+            continue
+        return path
+    return Path("no file: no folder can be written")

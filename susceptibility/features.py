@@ -1,0 +1,317 @@
+"""The join: terrain factors, other rasters and layers of an `insar` result as features on one metric grid.
+
+Each feature is aligned on the grid once, into a file of the working folder, and read from there by rows or by cells, so
+that memory does not grow with the number of features. Unknown is NaN, from the source to the map.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from insar.grid import Grid
+from insar.layers import LAYERS, row_slices
+from susceptibility.errors import InputError, MissingInputError, OptionError
+from susceptibility.factors import FACTORS
+from susceptibility.storage import Resampling, metric_grid_of, open_aligned
+from susceptibility.workers import Progress
+
+if TYPE_CHECKING:
+    from susceptibility.recipe import InsarSource, Recipe
+
+logger = logging.getLogger(__name__)
+
+ROWS_AT_ONCE = 256
+
+NOT_QUANTITIES = {"bit flags", "class"}
+"""Units of layers whose numbers cannot be averaged or compared."""
+
+
+@dataclass(frozen=True, slots=True)
+class Feature:
+    """One column of the table.
+
+    Attributes
+    ----------
+    name, unit, description, sign
+        As written into reports; `sign` says what positive means where it matters.
+    group
+        Where it comes from: ``terrain``, ``rasters`` or ``insar``.
+    path, band
+        Raster it is read from.
+    resampling
+        How; None as suits a continuous quantity.
+    absolute
+        Whether its absolute value is taken, after alignment.
+    """
+
+    name: str
+    unit: str
+    description: str
+    group: str
+    path: Path
+    band: int = 1
+    resampling: Resampling | None = None
+    absolute: bool = False
+    sign: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FeatureStore:
+    """Features aligned on one grid.
+
+    Attributes
+    ----------
+    grid
+        Projected, in metres.
+    features
+        In the order of columns.
+    planes
+        (row, col) float32 of each feature by its name, in a file; NaN where it is unknown.
+    """
+
+    grid: Grid
+    features: tuple[Feature, ...]
+    planes: dict[str, NDArray[np.float32]]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the features."""
+        return tuple(feature.name for feature in self.features)
+
+    def read_rows(self, rows: slice, names: Sequence[str]) -> NDArray[np.float32]:
+        """Values of full rows: (row, col, feature)."""
+        block = np.empty((rows.stop - rows.start, self.grid.cols, len(names)), np.float32)
+        for column, name in enumerate(names):
+            block[:, :, column] = self.planes[name][rows]
+        return block
+
+    def read_cells(self, cells: NDArray[np.intp], names: Sequence[str]) -> NDArray[np.float32]:
+        """Values of some cells, by flat index: (cell, feature)."""
+        rows, cols = np.divmod(cells, self.grid.cols)
+        return np.stack([self.planes[name][rows, cols] for name in names], axis=1)
+
+    def known(self, names: Sequence[str]) -> NDArray[np.bool_]:
+        """(row, col) True where every one of the features is known."""
+        complete = np.ones(self.grid.shape, np.bool_)
+        for rows in row_slices(self.grid.rows, ROWS_AT_ONCE):
+            for name in names:
+                complete[rows] &= np.isfinite(self.planes[name][rows])
+        return complete
+
+    def coordinates_m(self, cells: NDArray[np.intp]) -> NDArray[np.float64]:
+        """Easting and northing of the centres of cells, by flat index: (cell, 2) metres."""
+        rows, cols = np.divmod(cells, self.grid.cols)
+        transform = self.grid.transform
+        x = transform.c + transform.a * (cols + 0.5) + transform.b * (rows + 0.5)
+        y = transform.f + transform.d * (cols + 0.5) + transform.e * (rows + 0.5)
+        return np.stack([x, y], axis=1)
+
+
+def study_grid(recipe: Recipe) -> Grid:
+    """Grid a study works on: the DEM's where that is in metres, else the DEM's area in the UTM zone of its centre.
+
+    ``[study] crs`` and ``resolution`` prevail.
+    """
+    return metric_grid_of(recipe.factors.dem, recipe.study.crs or "auto", recipe.study.resolution)
+
+
+def join_features(recipe: Recipe, grid: Grid, folder: Path, progress: Progress | None = None) -> FeatureStore:
+    """Align everything a recipe names on one grid.
+
+    Parameters
+    ----------
+    recipe
+        Read and checked.
+    grid
+        From `study_grid`.
+    folder
+        Working folder for aligned features; made if it is not there, and needed as long as the store is.
+    progress
+        Told of each feature.
+
+    Raises
+    ------
+    MissingInputError
+        A raster, a layer or the whole InSAR result is not there.
+    InputError
+        A raster cannot be aligned, or a feature has no data on the grid.
+    OptionError
+        A layer is no quantity.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    features = (*_terrain_features(recipe, folder), *_raster_features(recipe), *_insar_features(recipe))
+    planes: dict[str, NDArray[np.float32]] = {}
+    for number, feature in enumerate(features):
+        if progress is not None:
+            progress("aligning features", number, len(features))
+        planes[feature.name] = _align(feature, grid, folder / f"{feature.name}.npy")
+    if progress is not None:
+        progress("aligning features", len(features), len(features))
+    return FeatureStore(grid, features, planes)
+
+
+def elevation_of(folder: Path) -> Path:
+    """Elevations on the study grid, which `join_features` leaves in its folder."""
+    return folder / "terrain" / "elevation.tif"
+
+
+def _terrain_features(recipe: Recipe, folder: Path) -> list[Feature]:
+    from susceptibility.factors.rasters import write_factors
+
+    names = recipe.factors.terrain
+    paths = write_factors(
+        recipe.factors.dem,
+        elevation_of(folder).parent,
+        sorted({*names, "elevation"}),
+        crs=recipe.study.crs or "auto",
+        resolution_m=recipe.study.resolution,
+    )
+    return [
+        Feature(name, FACTORS[name].unit, FACTORS[name].description, "terrain", paths[name], sign=FACTORS[name].sign)
+        for name in names
+    ]
+
+
+def _raster_features(recipe: Recipe) -> list[Feature]:
+    features = []
+    for name, raster in recipe.factors.rasters.items():
+        tags = _tags(raster.path)
+        unit = tags.get("UNITS", "")
+        if raster.unit is not None and unit and unit != raster.unit:
+            raise OptionError(
+                f"[factors.rasters] {name}",
+                required=f"the unit that {raster.path} is tagged with, {unit!r}, or none",
+                found=repr(raster.unit),
+                remedy="Correct or remove the key 'unit'",
+            )
+        description = tags.get("DESCRIPTION", raster.path.name)
+        features.append(
+            Feature(
+                name, raster.unit or unit, description, "rasters", raster.path, raster.band, raster.resampling,
+                sign=tags.get("SIGN"),
+            )
+        )  # fmt: skip
+    return features
+
+
+def _insar_features(recipe: Recipe) -> list[Feature]:
+    source = recipe.factors.insar
+    if source is None:
+        return []
+    from susceptibility.recipe import absolute_name
+
+    listed = _listed_layers(source.path)
+    features = []
+    for name, absolute in [(name, False) for name in source.layers] + [(name, True) for name in source.absolute]:
+        path = source.path / "layers" / f"{name}.tif"
+        if not path.is_file():
+            raise MissingInputError(
+                path,
+                required=f"the layer {name!r} of an insar result",
+                found="only " + (", ".join(_present_layers(source)) or "an empty folder"),
+                remedy="Correct the layers of [factors.insar], or run insar so that it makes the layer",
+            )
+        tags = _tags(path)
+        entry = listed.get(name, {})
+        known = LAYERS.get(name)
+        unit = _agreed_unit(path, tags.get("UNITS"), entry.get("unit"), known.unit if known else None)
+        if unit in NOT_QUANTITIES:
+            raise OptionError(
+                f"[factors.insar] layer {name!r}",
+                required="a layer that is a quantity",
+                found=f"{unit}",
+                remedy="Leave it out of the layers",
+            )
+        description = tags.get("DESCRIPTION") or str(entry.get("description", name))
+        sign = tags.get("SIGN") or entry.get("sign")
+        features.append(
+            Feature(
+                absolute_name(name) if absolute else name,
+                unit,
+                f"Absolute value of: {description}" if absolute else description,
+                "insar",
+                path,
+                absolute=absolute,
+                sign=None if absolute else sign,
+            )
+        )
+    return features
+
+
+def _listed_layers(folder: Path) -> dict[str, dict[str, Any]]:
+    """Layers as the manifest of an insar result describes them; nothing where it has none."""
+    if not (folder / "layers").is_dir():
+        raise MissingInputError(
+            folder,
+            required="a result folder of insar, with layers/<name>.tif in it",
+            found="no folder 'layers' there",
+            remedy="Give the folder that `insar run -o` wrote",
+        )
+    path = folder / "manifest.json"
+    if not path.is_file():
+        logger.warning("%s: no manifest.json; units are taken from the layers themselves", folder)
+        return {}
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise InputError(
+            path, required="the manifest of an insar result", found=str(error), remedy="Run insar again"
+        ) from error
+    layers = content.get("layers", {}) if isinstance(content, dict) else {}
+    if isinstance(layers, list):
+        layers = {str(entry.get("name")): entry for entry in layers if isinstance(entry, dict)}
+    return {str(name): entry for name, entry in layers.items() if isinstance(entry, dict)}
+
+
+def _present_layers(source: InsarSource) -> list[str]:
+    return sorted(path.stem for path in (source.path / "layers").glob("*.tif"))
+
+
+def _agreed_unit(path: Path, tagged: str | None, listed: str | None, defined: str | None) -> str:
+    """Unit of a layer, where its tag, the manifest and the definition of the layer must not differ."""
+    stated = {unit for unit in (tagged, listed, defined) if unit}
+    if len(stated) > 1:
+        raise InputError(
+            path,
+            required=f"one unit: its tag says {tagged!r}, the manifest {listed!r}, the definition {defined!r}",
+            found="units that differ",
+            remedy="Run insar again, or mend the file's UNITS tag",
+        )
+    return stated.pop() if stated else ""
+
+
+def _tags(path: Path) -> dict[str, str]:
+    from susceptibility.storage import open_raster
+
+    with open_raster(path) as source:
+        return dict(source.tags())
+
+
+def _align(feature: Feature, grid: Grid, path: Path) -> NDArray[np.float32]:
+    plane = np.lib.format.open_memmap(path, mode="w+", dtype=np.float32, shape=grid.shape)
+    known = 0
+    with open_aligned(feature.path, grid, resampling=feature.resampling, band=feature.band) as aligned:
+        for rows in row_slices(grid.rows, ROWS_AT_ONCE):
+            block = aligned.read(rows)
+            block[~np.isfinite(block)] = np.nan
+            plane[rows] = np.abs(block) if feature.absolute else block
+            known += int(np.isfinite(block).sum())
+    plane.flush()
+    if known == 0:
+        raise InputError(
+            feature.path,
+            required=f"values of '{feature.name}' on the study grid",
+            found="no data in every cell",
+            remedy="Check the area that the raster covers and its no-data value",
+        )
+    logger.info("%s: known in %.1f %% of cells", feature.name, 100.0 * known / (grid.rows * grid.cols))
+    plane.flags.writeable = False
+    return plane

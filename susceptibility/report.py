@@ -1,0 +1,298 @@
+"""The page a person looks at first: what was found, how sure that is, and what it rests on. It opens offline."""
+
+from __future__ import annotations
+
+import base64
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from html import escape
+from pathlib import Path
+from typing import Any
+
+from susceptibility.evaluation import COMPARED, TRAINING, Candidate, ComparisonRow, MetricRow
+from susceptibility.figures import title_of
+from susceptibility.inventory import InventoryCensus
+from susceptibility.mapping import ClassRow
+from susceptibility.metrics import METRICS
+from susceptibility.models import MODELS
+from susceptibility.publishing import write_text
+from susceptibility.validation import SCHEMES
+
+_STYLE = """
+:root { color-scheme: light; }
+body { font: 15px/1.55 system-ui, sans-serif; color: #22272b; background: #fbfaf8; margin: 0; }
+main { max-width: 1100px; margin: 0 auto; padding: 2.2rem 1.4rem 4rem; }
+h1 { font-size: 1.7rem; margin: 0 0 .2rem; }
+h2 { font-size: 1.15rem; margin: 2.4rem 0 .6rem; border-bottom: 1px solid #ddd8ce; padding-bottom: .25rem; }
+p.lead { font-size: 1.08rem; background: #fff; border-left: 4px solid #c1440e; padding: .7rem 1rem; margin: 1rem 0; }
+p.small, td.small { color: #5a6268; font-size: .88rem; }
+figure { margin: 1rem 0; } img { max-width: 100%; height: auto; background: #fff; border: 1px solid #e4dfd5; }
+figcaption { color: #5a6268; font-size: .88rem; }
+.scroll { overflow-x: auto; }
+table { border-collapse: collapse; font-size: .86rem; background: #fff; }
+th, td { padding: .28rem .6rem; border-bottom: 1px solid #ebe6dc; text-align: right; white-space: nowrap; }
+th:first-child, td:first-child, th.text, td.text { text-align: left; }
+th { background: #f2eee6; font-weight: 600; } tr.group td { border-top: 2px solid #cfc8ba; }
+td.gain { color: #2e7d4f; font-weight: 600; } td.loss { color: #b3261e; font-weight: 600; }
+ul { padding-left: 1.2rem; }
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class ReportContent:
+    """All that the page shows.
+
+    Attributes
+    ----------
+    title
+        Name of the study.
+    facts
+        Short statements of grid, sample and folds, by what they are about.
+    features
+        Rows of name, unit, group, description and share of cells where known.
+    census
+        What became of the inventory.
+    metrics, comparisons, classes
+        As in the tables of the result.
+    figures
+        Caption by file, in the order of the page.
+    notes
+        What a reader must know to read the numbers rightly.
+    """
+
+    title: str
+    facts: Mapping[str, str]
+    features: Sequence[tuple[str, str, str, str, float]]
+    census: InventoryCensus
+    metrics: Sequence[MetricRow]
+    comparisons: Sequence[ComparisonRow]
+    classes: Mapping[Candidate, Sequence[ClassRow]]
+    figures: Mapping[Path, str]
+    notes: Sequence[str]
+
+
+def write_report(path: Path, content: ReportContent) -> None:
+    """Write the page, its pictures inside it."""
+    figures = {file.stem: _figure(file, caption) for file, caption in content.figures.items()}
+    sections = [
+        f"<h1>{escape(content.title)}</h1>",
+        '<p class="small">Landslide susceptibility</p>',
+        *(f'<p class="lead">{escape(sentence)}</p>' for sentence in findings(content.metrics, content.comparisons)),
+        _section("Susceptibility", figures.pop("maps"), _notes(content.notes)),
+        _section("Validation: random and spatial side by side", _metric_table(content.metrics), figures.pop("curves")),
+    ]
+    if content.comparisons:
+        sections.append(
+            _section("Feature sets compared", _comparison_table(content.comparisons), figures.pop("comparison"))
+        )
+    sections += [
+        _section("What the models rely on", figures.pop("importance")),
+        _section("Reliability of the probabilities", figures.pop("reliability")),
+        _section("Classes", _class_table(content.classes), figures.pop("classes")),
+        _section("Inventory and folds", _census_table(content.census), *figures.values()),
+        _section("Features", _feature_table(content.features)),
+        _section("Study", _fact_table(content.facts)),
+    ]
+    page = (
+        "<!doctype html>\n<html lang='en'><head><meta charset='utf-8'>"
+        "<meta name='viewport' content='width=device-width, initial-scale=1'>"
+        f"<title>{escape(content.title)}</title><style>{_STYLE}</style></head><body><main>\n"
+        + "\n".join(sections)
+        + "\n</main></body></html>\n"
+    )
+    write_text(path, page)
+
+
+def findings(metrics: Sequence[MetricRow], comparisons: Sequence[ComparisonRow]) -> list[str]:
+    """Say in words which candidate does best under spatial validation, and whether more features helped."""
+    sentences = []
+    roc = {(row.feature_set, row.model, row.scheme): row for row in metrics if row.metric == COMPARED[0]}
+    spatial = [scheme for scheme in SCHEMES if SCHEMES[scheme].is_spatial and any(key[2] == scheme for key in roc)]
+    for scheme in spatial:
+        best = max((row for key, row in roc.items() if key[2] == scheme), key=lambda row: row.mean)
+        random = roc[best.feature_set, best.model, "random"]
+        sentences.append(
+            f"Under {SCHEMES[scheme].title} validation the best is {MODELS[best.model].title} with "
+            f"{title_of(best.feature_set)} features: AUC-ROC {best.mean:.3f} (5-95 % of folds {best.q05:.3f} to "
+            f"{best.q95:.3f}). Random folds give it {random.mean:.3f}."
+        )
+    decisive = [row for row in comparisons if row.difference.metric == COMPARED[0]]
+    for other in dict.fromkeys(row.candidate for row in decisive):
+        for scheme in spatial:
+            sentences.append(
+                _gain_sentence([row for row in decisive if row.candidate == other and row.scheme == scheme])
+            )
+    return sentences
+
+
+def _gain_sentence(rows: Sequence[ComparisonRow]) -> str:
+    first = rows[0]
+    what = (
+        f"{title_of(first.candidate)} features against {title_of(first.baseline)} under {SCHEMES[first.scheme].title}"
+    )
+    changes = "; ".join(f"{MODELS[row.model].title} {row.difference.mean:+.3f} ({_interval(row)})" for row in rows)
+    verdicts = {row.verdict for row in rows}
+    if verdicts == {"no gain"}:
+        summary = "no gain"
+    elif len(verdicts) == 1:
+        summary = f"{first.verdict} with every model"
+    else:
+        counts = [f"{verdict} with {sum(row.verdict == verdict for row in rows)}" for verdict in sorted(verdicts)]
+        summary = ", ".join(counts) + f" of {len(rows)} models"
+    return f"{what[0].upper()}{what[1:]} validation: {summary}. AUC-ROC {changes}."
+
+
+def _interval(row: ComparisonRow) -> str:
+    difference = row.difference
+    if math.isnan(difference.lower):
+        return "no interval from one fold"
+    return f"95 % {difference.lower:+.3f} to {difference.upper:+.3f}"
+
+
+def _section(title: str, *parts: str) -> str:
+    return f"<section><h2>{escape(title)}</h2>\n" + "\n".join(parts) + "\n</section>"
+
+
+def _figure(file: Path, caption: str) -> str:
+    encoded = base64.b64encode(file.read_bytes()).decode("ascii")
+    return (
+        f'<figure><img alt="{escape(caption)}" src="data:image/png;base64,{encoded}">'
+        f"<figcaption>{escape(caption)}</figcaption></figure>"
+    )
+
+
+def _notes(notes: Sequence[str]) -> str:
+    return "<ul>" + "".join(f"<li>{escape(note)}</li>" for note in notes) + "</ul>"
+
+
+def _table(header: Sequence[str], rows: Sequence[tuple[str, Sequence[tuple[str, str]]]]) -> str:
+    """A table from (class of the row, [(class of the cell, text), ...])."""
+    head = "".join(f"<th>{escape(name)}</th>" for name in header)
+    body = "".join(
+        f'<tr class="{group}">' + "".join(f'<td class="{kind}">{escape(text)}</td>' for kind, text in cells) + "</tr>\n"
+        for group, cells in rows
+    )
+    return f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>\n{body}</tbody></table></div>'
+
+
+def _metric_table(metrics: Sequence[MetricRow]) -> str:
+    schemes = [scheme for scheme in (*SCHEMES, TRAINING) if any(row.scheme == scheme for row in metrics)]
+    by_key = {(row.feature_set, row.model, row.scheme, row.metric): row for row in metrics}
+    candidates = list(dict.fromkeys((row.feature_set, row.model) for row in metrics))
+    rows = []
+    for scheme in schemes:
+        title = SCHEMES[scheme].title if scheme in SCHEMES else "training cells, no validation"
+        for place, (feature_set, model) in enumerate(candidates):
+            values = [by_key[feature_set, model, scheme, name] for name in METRICS]
+            cells = [("text", title), ("text", MODELS[model].title), ("text", title_of(feature_set))]
+            cells += [("", _with_spread(value)) for value in values]
+            rows.append(("group" if place == 0 else "", cells))
+    header = ["scheme", "model", "features", *(metric.title for metric in METRICS.values())]
+    caption = (
+        '<p class="small">Mean ± standard deviation over folds, repeats and draws. Classes at probability 0.5. '
+        "AUC-PR and CSI depend on the prevalence beside them, which is that of the sample, not of the area.</p>"
+    )
+    return _table(header, rows) + caption
+
+
+def _with_spread(row: MetricRow) -> str:
+    return f"{row.mean:.3f}" if math.isnan(row.std) else f"{row.mean:.3f} ± {row.std:.3f}"
+
+
+def _comparison_table(rows: Sequence[ComparisonRow]) -> str:
+    cells = []
+    for row in rows:
+        difference = row.difference
+        cells.append(
+            (
+                "group" if difference.metric == COMPARED[0] else "",
+                [
+                    ("text", MODELS[row.model].title),
+                    ("text", SCHEMES[row.scheme].title),
+                    ("text", f"{title_of(row.candidate)} - {title_of(row.baseline)}"),
+                    ("text", METRICS[difference.metric].title),
+                    ("", f"{difference.mean:+.4f}"),
+                    ("", _number(difference.lower, "+.4f")),
+                    ("", _number(difference.upper, "+.4f")),
+                    (row.verdict.split()[-1] if row.verdict != "no gain" else "", row.verdict),
+                ],
+            )
+        )
+    caption = (
+        '<p class="small">Paired differences on the same cells and folds, with 95 % intervals that allow for folds '
+        "sharing their training cells (Nadeau and Bengio, 2003). A gain is claimed only where the interval excludes "
+        "zero.</p>"
+    )
+    header = ["model", "scheme", "features", "metric", "difference", "lower", "upper", "verdict"]
+    return _table(header, cells) + caption
+
+
+def _class_table(classes: Mapping[Candidate, Sequence[ClassRow]]) -> str:
+    rows = []
+    for candidate, members in classes.items():
+        for place, row in enumerate(members):
+            rows.append(
+                (
+                    "group" if place == 0 else "",
+                    [
+                        ("text", MODELS[candidate.model].title),
+                        ("text", title_of(candidate.feature_set)),
+                        ("", f"{row.number} ({row.lower:g} to {row.upper:g})"),
+                        ("", f"{row.area_km2:.3f}"),
+                        ("", _number(100.0 * row.area_share, ".1f")),
+                        ("", f"{row.landslide_cells}"),
+                        ("", _number(100.0 * row.landslide_share, ".1f")),
+                        ("", _number(row.density_per_km2, ".2f")),
+                        ("", _number(row.frequency_ratio, ".2f")),
+                    ],
+                )
+            )
+    header = [
+        "model", "features", "class", "area, km²", "area, %", "landslide cells", "of them, %", "cells per km²",
+        "frequency ratio",
+    ]  # fmt: skip
+    caption = (
+        '<p class="small">Landslide cells include those the models were trained on: this table describes the map, it '
+        "does not validate it.</p>"
+    )
+    return _table(header, rows) + caption
+
+
+def _census_table(census: InventoryCensus) -> str:
+    meaning = {
+        "features": "features in the file",
+        "empty": "without a geometry, left out",
+        "repaired": "with an invalid geometry, repaired",
+        "outside": "outside the grid, left out",
+        "partly_outside": "polygons reaching beyond the grid, cut",
+        "shared_cells": "points beyond the first in a cell, or cells in several polygons",
+        "below_cell": "polygons that contain no cell centre, one cell each",
+        "contradictory_cells": "cells given as landslide and as free of it, taken as landslide",
+        "landslide_cells": "landslide cells",
+        "absence_cells": "cells known to be free of landslides",
+        "on_missing_data": "labelled cells where some feature is unknown, left out",
+    }
+    rows = [("", [("text", meaning[name]), ("", str(count))]) for name, count in census.as_dict().items()]
+    return _table(["inventory", "count"], rows)
+
+
+def _feature_table(features: Sequence[tuple[str, str, str, str, float]]) -> str:
+    rows = [
+        ("", [("text", name), ("text", unit), ("text", group), ("text", meaning), ("", f"{100.0 * share:.1f}")])
+        for name, unit, group, meaning, share in features
+    ]
+    return _table(["feature", "unit", "from", "meaning", "cells known, %"], rows)
+
+
+def _fact_table(facts: Mapping[str, str]) -> str:
+    return _table(["", ""], [("", [("text", name), ("text", value)]) for name, value in facts.items()])
+
+
+def _number(value: float, form: str) -> str:
+    return "-" if math.isnan(value) else format(value, form)
+
+
+def as_facts(values: Mapping[str, Any]) -> dict[str, str]:
+    """Facts as text."""
+    return {name: str(value) for name, value in values.items()}
