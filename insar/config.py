@@ -31,13 +31,20 @@ def _date(value: Any) -> date:
         return value.date()
     if isinstance(value, date):
         return value
-    text = str(value)
+    try:
+        return parse_date(str(value), "date")
+    except OptionError as error:
+        raise ValueError(f"{value!r} is no date of the form YYYYMMDD") from error
+
+
+def parse_date(text: str, subject: str) -> date:
+    """Day of a text such as ``20180106`` or ``2018-01-06``."""
     for form in ("%Y%m%d", "%Y-%m-%d"):
         try:
             return datetime.strptime(text, form).date()  # noqa: DTZ007  (a day has no time zone)
         except ValueError:
             continue
-    raise ValueError(f"{text!r} is no date of the form YYYYMMDD")
+    raise OptionError(subject, required="a date of the form YYYYMMDD", found=repr(text), remedy="Correct it")
 
 
 def _size(value: Any) -> Any:

@@ -12,7 +12,15 @@ from typing import Annotated, Any
 
 import typer
 
-from insar.cli.options import OutputFolder, Overwrite, Quiet, StackOrConfig, Verbose, takes_settings
+from insar.cli.options import (
+    OutputFolder,
+    Overwrite,
+    Quiet,
+    StackOrConfig,
+    Verbose,
+    takes_parameters,
+    takes_settings,
+)
 from insar.errors import InsarError
 
 app = typer.Typer(
@@ -207,3 +215,31 @@ def init(
 
     _set_up_logging(quiet=False, verbose=False)
     typer.echo(write_configuration(load_settings(stack, settings), output, overwrite=overwrite))
+
+
+@app.command()
+@takes_parameters
+def simulate(
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder to make.")],
+    parameters: dict[str, Any],
+    layout: Annotated[str, typer.Option(help="Layout: isce-tops, isce-stripmap, snap or mintpy.")] = "isce-tops",
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """A stack with known truth, in the layout of a processor."""
+    from insar.cli.progress import progress_bars
+    from insar.config import parse_date
+    from insar.simulate import SimulationParameters, simulate_stack
+
+    _set_up_logging(quiet=quiet, verbose=verbose)
+    given = {name: value for name, value in parameters.items() if value is not None}
+    if "first_date" in given:
+        given["first_date"] = parse_date(given["first_date"], "--first-date")
+    with progress_bars(quiet=quiet) as progress:
+        folder = simulate_stack(
+            SimulationParameters(**given),
+            output,
+            layout,
+            progress=lambda done, total: progress("write interferograms", done, total),
+        )
+    typer.echo(folder)

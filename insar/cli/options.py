@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
+from dataclasses import fields
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -38,37 +39,58 @@ def takes_settings(command: Callable[..., None]) -> Callable[..., None]:
     """Give a command every setting as an option; it receives those that were given as `settings`."""
     from insar.config import Settings, field_group
 
+    options = {
+        name: Annotated[
+            _TYPES.get(name, str) | None,
+            typer.Option(
+                f"--{name.replace('_', '-')}",
+                help=f"{Settings.model_fields[name].description}.",
+                metavar=_METAVARS.get(name),
+                rich_help_panel=field_group(name),
+            ),
+        ]
+        for name in Settings.model_fields
+        if name != "stack"
+    }
+    return _with_options(command, "settings", options)
+
+
+def takes_parameters(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command every parameter of the simulator as an option; those given arrive as `parameters`."""
+    from insar.simulate import SimulationParameters
+
+    options = {}
+    for entry in fields(SimulationParameters):
+        kind = type(entry.default)
+        flag = f"--{entry.name.replace('_', '-')}"
+        options[entry.name] = Annotated[
+            (kind if kind in (bool, int, float) else str) | None,
+            typer.Option(
+                f"{flag}/--no-{flag[2:]}" if kind is bool else flag,
+                help=f"By default {entry.default}.",
+                rich_help_panel="The scene (explained in insar.simulate.SimulationParameters)",
+            ),
+        ]
+    return _with_options(command, "parameters", options)
+
+
+def _with_options(command: Callable[..., None], group: str, options: dict[str, Any]) -> Callable[..., None]:
+    """A command whose argument `group`, a dictionary, is filled from options of their own."""
     own = inspect.signature(command, eval_str=True).parameters
-    names = [name for name in Settings.model_fields if name != "stack"]
-    options = [
-        inspect.Parameter(
-            name,
-            inspect.Parameter.KEYWORD_ONLY,
-            default=None,
-            annotation=Annotated[
-                _TYPES.get(name, str) | None,
-                typer.Option(
-                    f"--{name.replace('_', '-')}",
-                    help=f"{Settings.model_fields[name].description}.",
-                    metavar=_METAVARS.get(name),
-                    rich_help_panel=field_group(name),
-                ),
-            ],
-        )
-        for name in names
-    ]
 
     def with_options(**given: Any) -> None:
-        command(
-            **{name: given[name] for name in own if name != "settings"}, settings={name: given[name] for name in names}
-        )
+        arguments = {name: given[name] for name in own if name != group}
+        command(**arguments, **{group: {name: given[name] for name in options}})
 
     parameters = [
-        parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY) for name, parameter in own.items() if name != "settings"
+        parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY) for name, parameter in own.items() if name != group
+    ] + [
+        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
+        for name, annotation in options.items()
     ]
     with_options.__name__ = command.__name__
     with_options.__doc__ = command.__doc__
     # typer reads the signature and the annotations, not the function.
-    with_options.__signature__ = inspect.Signature([*parameters, *options])  # type: ignore[attr-defined]
-    with_options.__annotations__ = {parameter.name: parameter.annotation for parameter in [*parameters, *options]}
+    with_options.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    with_options.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
     return with_options
