@@ -75,7 +75,7 @@ def _network(result: ResultFolder) -> list[Finding]:
             Finding(
                 Level.NOTE,
                 f"{weak} interferogram{'s' * (weak != 1)} hold{'s' * (weak == 1)} the network together alone: an "
-                "unwrapping error there passes into all later dates unseen. See the network below.",
+                "unwrapping error there passes into the dates beyond it unseen. See the network below.",
             )
         )
     return findings
