@@ -20,10 +20,10 @@ from insar.simulate.view import EastNorthUp, View
 STABLE, CREEPING, ACCELERATING = 1, 2, 3
 
 LANDFORM_M = 120.0  # over which the slope under a landslide is averaged to find where it goes
-STEEP_QUANTILE = 0.6  # of the scene's slopes, above which a landslide may lie
+STEEP_QUANTILES = (0.8, 0.5)  # of the scene's slopes: landslides lie above the first, then above the second
 EDGE_SHARE = 0.35  # of the radius, over which the rate rises from 0 to that of the centre
 LEAST_TAPER = 1e-3  # below it the ground counts as stable and does not move at all
-EDGE_MARGIN = 0.12  # of the scene's size, kept free so that stacks in radar coordinates hold every slope
+EDGE_MARGIN = 0.15  # of the scene's size, kept free: stacks in radar coordinates do not reach the corners
 LEAST_SENSITIVITY = {-1: 0.4, 1: 0.15}  # away, toward: slopes that face the satellite are seen at a narrow angle
 
 Kind = Literal["creeping", "accelerating"]
@@ -152,7 +152,9 @@ def _place_slopes(
     landform = smooth(heights, max(LANDFORM_M / parameters.pixel_size_m, 0.7))
     east, north = slope_components(landform, parameters.pixel_size_m)
     steepness = np.hypot(east, north)
-    order = rng.permutation(np.flatnonzero(steepness.ravel() >= np.quantile(steepness, STEEP_QUANTILE)))
+    steepest, least = np.quantile(steepness, STEEP_QUANTILES)
+    order = rng.permutation(np.flatnonzero(steepness.ravel() >= least))
+    order = order[np.argsort(steepness.ravel()[order] < steepest, kind="stable")]
     shape_seed = int(rng.integers(2**63))
     placed: list[MovingSlope] = []
     # Room for one accelerating slope is kept even where none is asked for, so that the others stay where they are.

@@ -37,6 +37,8 @@ def correlated_field(
     The power spectrum is the von Karman one, :math:`(1 + (2 \pi k l)^2)^{-b/2}`. Its correlation is Matern's,
     :math:`2^{1-n} / \Gamma(n) \, (r/l)^n K_n(r/l)` with :math:`n = b/2 - 1`. For turbulence, `b` = 11/3 below the
     thickness of the turbulent layer and 8/3 above it (Hanssen, 2001, Radar Interferometry, section 4.7).
+    Power at wavelengths below two pixels is left out, and the rest raised to a variance of 1; that matters for small
+    exponents only.
     """
     import scipy.fft
 

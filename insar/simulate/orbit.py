@@ -11,13 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from insar.simulate.scene import SimulatedScene
-from insar.simulate.view import slant_range_m
+from insar.simulate.view import EARTH_RADIUS_M, PLATFORM_HEIGHT_M, slant_range_m
 
 EARTH_GM_M3_PER_S2 = 3.986_004_418e14
 WGS84_RADIUS_M = 6_378_137.0
 WGS84_ECCENTRICITY_2 = 6.694_379_990_14e-3
 PASS_TIME = timedelta(hours=10, minutes=32, seconds=54.792479)
-GROUND_SPEED_M_PER_S = 6_800.0
+ORBIT_RADIUS_M = EARTH_RADIUS_M + PLATFORM_HEIGHT_M
+GROUND_SPEED_M_PER_S = math.sqrt(EARTH_GM_M3_PER_S2 / ORBIT_RADIUS_M) * EARTH_RADIUS_M / ORBIT_RADIUS_M
 
 
 class StateVector(NamedTuple):
@@ -96,6 +97,9 @@ class ScenePass:
     def state_vectors(self, day: date, count: int, spacing_s: float) -> list[StateVector]:
         """Circular orbit through the point that sees the scene's middle at its incidence angle.
 
+        The heading is that of the platform where it is, some degrees off the one that the scene's line of sight would
+        give at the scene itself, because meridians converge between them.
+
         Parameters
         ----------
         day
@@ -105,18 +109,12 @@ class ScenePass:
         spacing_s
             Time between them, whole seconds.
         """
-        east, north, up, target = self._local_frame()
-        incidence, azimuth, heading = (
-            math.radians(angle) for angle in (self.incidence_deg, self.azimuth_deg, self.heading_deg)
-        )
-        toward = math.sin(incidence) * (math.sin(azimuth) * east + math.cos(azimuth) * north)
-        toward = toward + math.cos(incidence) * up
-        platform = target + float(slant_range_m(self.incidence_deg)) * toward
+        platform = self._platform()
         radius = float(np.linalg.norm(platform))
         outward = platform / radius
+        east, north, _ = _local_axes(math.atan2(platform[1], platform[0]), math.asin(outward[2]))
+        heading = math.radians(self.heading_deg)
         ahead = math.sin(heading) * east + math.cos(heading) * north
-        ahead = ahead - (ahead @ outward) * outward
-        ahead = ahead / np.linalg.norm(ahead)
         speed = math.sqrt(EARTH_GM_M3_PER_S2 / radius)
         middle = (self.start(day) + timedelta(seconds=0.5 * self.duration_s)).replace(microsecond=0)
         vectors = []
@@ -128,15 +126,25 @@ class ScenePass:
             vectors.append(StateVector(middle + timedelta(seconds=seconds), _triple(position), _triple(velocity)))
         return vectors
 
-    def _local_frame(self) -> tuple[NDArray[np.float64], ...]:
+    def _platform(self) -> NDArray[np.float64]:
         lon, lat = math.radians(self.center_lon_deg), math.radians(self.center_lat_deg)
-        east = np.array([-math.sin(lon), math.cos(lon), 0.0])
-        north = np.array([-math.sin(lat) * math.cos(lon), -math.sin(lat) * math.sin(lon), math.cos(lat)])
-        up = np.array([math.cos(lat) * math.cos(lon), math.cos(lat) * math.sin(lon), math.sin(lat)])
+        east, north, up = _local_axes(lon, lat)
         normal = WGS84_RADIUS_M / math.sqrt(1.0 - WGS84_ECCENTRICITY_2 * math.sin(lat) ** 2)
         target = (normal + self.height_m) * up
         target[2] -= WGS84_ECCENTRICITY_2 * normal * math.sin(lat)
-        return east, north, up, target
+        incidence, azimuth = math.radians(self.incidence_deg), math.radians(self.azimuth_deg)
+        toward = math.sin(incidence) * (math.sin(azimuth) * east + math.cos(azimuth) * north)
+        toward = toward + math.cos(incidence) * up
+        platform: NDArray[np.float64] = target + float(slant_range_m(self.incidence_deg)) * toward
+        return platform
+
+
+def _local_axes(lon_rad: float, lat_rad: float) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """East, north and up at a place, in the Earth-fixed frame."""
+    sin_lon, cos_lon, sin_lat, cos_lat = math.sin(lon_rad), math.cos(lon_rad), math.sin(lat_rad), math.cos(lat_rad)
+    east = np.array([-sin_lon, cos_lon, 0.0])
+    north = np.array([-sin_lat * cos_lon, -sin_lat * sin_lon, cos_lat])
+    return east, north, np.array([cos_lat * cos_lon, cos_lat * sin_lon, sin_lat])
 
 
 def _triple(vector: NDArray[np.float64]) -> tuple[float, float, float]:

@@ -72,7 +72,15 @@ def scene_pixels(parameters: SimulationParameters) -> Pixels:
     top = round((northing + 0.5 * parameters.rows * size) / size) * size
     grid = Grid(parameters.rows, parameters.cols, Affine(size, 0.0, left, 0.0, -size, top), crs)
     rows = np.arange(parameters.rows, dtype=np.float64)[:, None]
-    return Pixels(grid, grid, rows, np.arange(parameters.cols, dtype=np.float64)[None, :])
+    pixels = Pixels(grid, grid, rows, np.arange(parameters.cols, dtype=np.float64)[None, :])
+    if np.ptp(pixels.lonlat()[0]) > 180.0:
+        raise OptionError(
+            "simulation parameter center_lon_deg",
+            required="a scene on one side of the 180th meridian",
+            found=f"{parameters.center_lon_deg:g}, around which it lies on both",
+            remedy="Move the scene away from it",
+        )
+    return pixels
 
 
 def geographic_pixels(map_pixels: Pixels) -> Pixels:

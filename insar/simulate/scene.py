@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from insar.errors import InputError
 from insar.simulate.atmosphere import simulate_stratification, simulate_turbulence
 from insar.simulate.decorrelation import draw_speckle, expected_coherence
 from insar.simulate.defects import (
@@ -251,12 +252,23 @@ class SimulatedScene:
 
     def on_geographic_grid(self) -> SimulatedScene:
         """The scene on a north-up grid of longitude and latitude; only from the scene on its map grid."""
+        self._require_map_grid()
         return self._sampled_on(geographic_pixels(self.pixels))
 
     def on_radar_grid(self) -> SimulatedScene:
         """The scene in radar coordinates; only from the scene on its map grid."""
+        self._require_map_grid()
         heights = self.fields.height_m.astype(np.float64)
         return self._sampled_on(radar_pixels(self.pixels, self.parameters, heights))
+
+    def _require_map_grid(self) -> None:
+        if not self.pixels.is_map_grid:
+            raise InputError(
+                "simulated scene",
+                required="the scene on its map grid",
+                found="one that has been placed on other pixels",
+                remedy="Take the scene that simulate_scene made",
+            )
 
     def _sampled_on(self, pixels: Pixels) -> SimulatedScene:
         places = np.stack(np.broadcast_arrays(pixels.map_rows, pixels.map_cols))

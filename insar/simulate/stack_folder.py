@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from pathlib import Path
 
@@ -69,7 +68,7 @@ def write_layout(
         stack = chosen.place(scene)
         chosen.write(stack, partial, progress or _say_nothing)
         write_truth(scene, stack, partial / "truth")
-        os.replace(partial, target)
+        partial.replace(target)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
     return folder

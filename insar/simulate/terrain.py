@@ -12,6 +12,8 @@ from insar.simulate.parameters import SimulationParameters
 from insar.simulate.streams import Effect, random_stream
 
 MOST_NODES = 40_000  # of the drainage network; a finer grid gets its detail from a random field
+VALLEY_WINDOW = 9  # nodes across, in which a valley and its slopes lie
+VALLEY_FILL = 0.3  # of the relief in the window
 MARGIN = 0.2  # of the scene on each side, where rivers leave the modelled area
 STEEPEST = math.tan(math.radians(38.0))
 STEADY_ROUNDS = 20  # rivers move by less than 3 % of the nodes per round by then
@@ -35,7 +37,7 @@ def simulate_heights(parameters: SimulationParameters) -> NDArray[np.float64]:
     step = max(1, math.ceil(math.sqrt(whole[0] * whole[1] / MOST_NODES)))
     coarse = (math.ceil(whole[0] / step) + 1, math.ceil(whole[1] / step) + 1)
     heights = _eroded(rng, coarse, step * parameters.pixel_size_m)
-    heights = smooth(heights, 0.8)
+    heights = _filled_valleys(smooth(heights, 0.8))
     if step > 1:
         heights = _refined(rng, heights, whole, step)
     heights = heights[margin : margin + shape[0], margin : margin + shape[1]]
@@ -49,7 +51,7 @@ def _eroded(rng: np.random.Generator, shape: tuple[int, int], spacing_m: float) 
     count = shape[0] * shape[1]
     nodes = np.arange(count).reshape(shape)
     resistance = np.exp(0.9 * correlated_field(rng, shape, 5.0, 3.0)).ravel()
-    steepness = np.exp(0.35 * correlated_field(rng, shape, max(shape) / 8.0, 4.0)).ravel()
+    steepness = np.exp(0.4 * correlated_field(rng, shape, max(shape) / 8.0, 4.0)).ravel()
     steepness *= np.exp(0.2 * correlated_field(rng, shape, 3.0, 3.0)).ravel()
     is_outlet = np.zeros(shape, bool)
     is_outlet[[0, -1], :] = True
@@ -127,6 +129,17 @@ def _steepest_descent(
     return receivers.ravel()
 
 
+def _filled_valleys(heights: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Heights with sediment in the valleys, up to a share of the relief around them."""
+    import scipy.ndimage
+
+    lowest = smooth(scipy.ndimage.minimum_filter(heights, VALLEY_WINDOW), VALLEY_WINDOW / 3)
+    relief = np.maximum(smooth(heights, VALLEY_WINDOW / 2) - lowest, 1e-9)
+    floor, transition = lowest + VALLEY_FILL * relief, 0.12 * relief
+    filled: NDArray[np.float64] = floor + transition * np.logaddexp(0.0, (heights - floor) / transition)
+    return filled
+
+
 def _refined(
     rng: np.random.Generator, heights: NDArray[np.float64], shape: tuple[int, int], step: int
 ) -> NDArray[np.float64]:
@@ -136,7 +149,7 @@ def _refined(
     places = np.meshgrid(*(np.arange(size) / step for size in shape), indexing="ij")
     fine: NDArray[np.float64] = scipy.ndimage.map_coordinates(heights, places, order=3, mode="nearest")
     steepness = smooth(np.hypot(*np.gradient(fine)), step)
-    return fine + 0.35 * step * steepness * correlated_field(rng, shape, step / 2.0, 4.0)
+    return fine + 0.25 * step * steepness * correlated_field(rng, shape, step / 2.0, 4.0)
 
 
 def slope_components(
