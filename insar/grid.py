@@ -7,14 +7,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
+import numpy as np
 from affine import Affine
+from numpy.typing import NDArray
 
 from insar.errors import InputError
 
 if TYPE_CHECKING:
     import pyproj
+
+
+Numbers = TypeVar("Numbers", float, NDArray[np.float64])
 
 
 class RowCol(NamedTuple):
@@ -85,8 +90,8 @@ class Grid:
     @property
     def bounds(self) -> tuple[float, float, float, float]:
         """West, south, east, north edges in units of the CRS."""
-        left, top = _apply(self.transform, 0, 0)
-        right, bottom = _apply(self.transform, self.cols, self.rows)
+        left, top = self.map_coordinates(0.0, 0.0)
+        right, bottom = self.map_coordinates(float(self.rows), float(self.cols))
         return min(left, right), min(top, bottom), max(left, right), max(top, bottom)
 
     @property
@@ -116,17 +121,25 @@ class Grid:
         if self.shape != other.shape or not same_crs(self.crs, other.crs):
             return False
         # Corner by corner: the same bounds could be those of a grid that is flipped.
-        to_pixels = ~self.transform
-        for corner in ((0, 0), (self.cols, 0), (0, self.rows), (self.cols, self.rows)):
-            col, row = _apply(to_pixels, *_apply(other.transform, *corner))
-            if max(abs(col - corner[0]), abs(row - corner[1])) > tolerance_pixels:
+        for corner in ((0.0, 0.0), (float(self.rows), 0.0), (0.0, float(self.cols)), tuple(map(float, self.shape))):
+            row, col = self.pixel_coordinates(*other.map_coordinates(*corner))
+            if max(abs(row - corner[0]), abs(col - corner[1])) > tolerance_pixels:
                 return False
         return True
+
+    def map_coordinates(self, row: Numbers, col: Numbers) -> tuple[Numbers, Numbers]:
+        """Coordinates x and y in the CRS of fractional rows and columns, counted from the corner of the first pixel."""
+        return _apply(self.transform, col, row)
+
+    def pixel_coordinates(self, x: Numbers, y: Numbers) -> tuple[Numbers, Numbers]:
+        """Fractional row and column of places in the CRS, counted from the corner of the first pixel."""
+        col, row = _apply(~self.transform, x, y)
+        return row, col
 
     def rowcol(self, place: LonLat) -> RowCol:
         """Pixel that contains a place; raises `InputError` where the grid does not reach it."""
         x, y = self._from_lonlat(place)
-        col, row = _apply(~self.transform, x, y)
+        row, col = self.pixel_coordinates(x, y)
         if not (0 <= row < self.rows and 0 <= col < self.cols):
             raise InputError(
                 f"longitude {place.lon}, latitude {place.lat}",
@@ -140,7 +153,7 @@ class Grid:
         """Longitude and latitude of a pixel's centre; NaN where the grid has no CRS."""
         if self.crs is None:
             return LonLat(float("nan"), float("nan"))
-        x, y = _apply(self.transform, pixel.col + 0.5, pixel.row + 0.5)
+        x, y = self.map_coordinates(pixel.row + 0.5, pixel.col + 0.5)
         import pyproj
 
         to_lonlat = pyproj.Transformer.from_crs(_parsed_crs(self.crs), "EPSG:4326", always_xy=True)
@@ -169,7 +182,7 @@ def same_crs(first: str | None, second: str | None) -> bool:
     return first == second or bool(_parsed_crs(first).equals(_parsed_crs(second), ignore_axis_order=True))
 
 
-def _apply(transform: Affine, x: float, y: float) -> tuple[float, float]:
+def _apply(transform: Affine, x: Numbers, y: Numbers) -> tuple[Numbers, Numbers]:
     # Spelled out because the operator for it changed between major versions of affine.
     return transform.a * x + transform.b * y + transform.c, transform.d * x + transform.e * y + transform.f
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +41,10 @@ RATE_LAYERS = ("velocity", "velocity_std", "cumulative_displacement", "mean_cohe
 GEOMETRY_LAYERS = ("height", "incidence_angle")
 
 ROWS_PER_PASS = 512
-"""Map rows of one quantity in memory while results are placed."""
+"""Rows of one layer in memory while pixels are counted."""
+
+BYTES_PER_PASS = 64 * 2**20
+"""Bytes of the time series in memory while it is placed."""
 
 
 @dataclass
@@ -186,7 +190,7 @@ class _Results:
     @property
     def _in_place(self) -> bool:
         """Whether the map's pixels are the stack's, so that the series is written where it stays."""
-        return isinstance(self.placement, SamePixels)
+        return isinstance(self.placement, SamePixels) and self.placement.grid == self.plan.stack.grid
 
     def _open_series(self) -> FlatArray:
         shape = (len(self.inverter.dates), *self.plan.stack.shape)
@@ -248,7 +252,7 @@ class _Results:
         if self._in_place:
             self._series_path.replace(path)
             return
-        self._create_series_file(path, self._reference_on_map())
+        self._create_series_file(path, self._reference_on_map)
         source = self._series.map()
         target = FlatArray(
             path,
@@ -257,8 +261,9 @@ class _Results:
             int(timeseries_memmap(path, "r").offset),
         )
         try:
-            for rows in row_slices(self.placement.grid.rows, ROWS_PER_PASS):
-                target.write_rows(rows, np.stack([self.placement.gather(plane, rows) for plane in source]))
+            step = max(1, BYTES_PER_PASS // (len(source) * self.placement.grid.cols * source.itemsize))
+            for rows in row_slices(self.placement.grid.rows, step):
+                target.write_rows(rows, self.placement.gather(source, rows))
                 progress("place the time series", rows.stop, self.placement.grid.rows)
         finally:
             target.close()
@@ -283,8 +288,18 @@ class _Results:
         dates = self.inverter.dates
         return {"FIRST_DATE": f"{dates[0]:%Y-%m-%d}", "LAST_DATE": f"{dates[-1]:%Y-%m-%d}"}
 
+    @cached_property
     def _reference_on_map(self) -> RowCol | None:
-        return self.placement.map_pixel(self.plan.reference.pixel)
+        pixel = self.plan.reference.pixel
+        shown = self.placement.map_pixel(pixel)
+        if shown is None:
+            logger.warning(
+                "The map does not show the reference point, row %d, column %d of the stack: "
+                "the files name none, and MintPy will want one.",
+                pixel.row,
+                pixel.col,
+            )
+        return shown
 
     def summary(self, seconds: dict[str, float]) -> dict[str, Any]:
         """What the manifest and the report say of the run."""
@@ -297,7 +312,7 @@ class _Results:
                 for pair, total, count in zip(plan.stack.pairs, sums["sum"], sums["count"], strict=True)
                 if count
             }
-        reference = self._reference_on_map()
+        reference = self._reference_on_map
         place = None if reference is None else self.placement.grid.lonlat(reference)
         return {
             "network": {

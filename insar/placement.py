@@ -8,13 +8,17 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
+from affine import Affine
 from numpy.typing import NDArray
 
 from insar.errors import MissingInputError
 from insar.geocoding import build_geocoder, target_grid
-from insar.grid import Grid, RowCol
-from insar.lookup import Bounds
+from insar.grid import Grid, RowCol, same_crs
+from insar.lookup import Bounds, Projection, bounds_beside
 from insar.stack import Plane, Stack
+
+
+_FIRST = RowCol(0, 0)
 
 
 class Placement(Protocol):
@@ -36,17 +40,20 @@ class Placement(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class SamePixels:
-    """The stack lies on the map already."""
+    """The stack lies on the map already; `grid` may be a part of it, whose first pixel is `corner` of the stack."""
 
     grid: Grid
+    corner: RowCol
 
     def gather(self, source: NDArray[Any], rows: slice, fill: float = math.nan) -> NDArray[Any]:  # noqa: ARG002
         """The rows themselves."""
-        return source[..., rows, :]
+        first, left = self.corner
+        return source[..., rows.start + first : rows.stop + first, left : left + self.grid.cols]
 
     def map_pixel(self, pixel: RowCol) -> RowCol | None:
-        """The pixel itself."""
-        return pixel
+        """The pixel itself, where the part holds it."""
+        row, col = pixel.row - self.corner.row, pixel.col - self.corner.col
+        return RowCol(row, col) if 0 <= row < self.grid.rows and 0 <= col < self.grid.cols else None
 
 
 def place_stack(
@@ -66,8 +73,8 @@ def place_stack(
     latitude, longitude = stack.geometry.latitude, stack.geometry.longitude
     asked = crs is not None or resolution is not None or bounds is not None
     if not stack.in_radar_coordinates:
-        if not asked:
-            return SamePixels(stack.grid)
+        if resolution is None and (crs is None or same_crs(crs, stack.grid.crs)):
+            return SamePixels(stack.grid, _FIRST) if bounds is None else _part(stack.grid, bounds)
         latitude, longitude = _table_of(stack.grid)
         crs = crs or stack.grid.crs
     elif latitude is None or longitude is None:
@@ -78,9 +85,27 @@ def place_stack(
                 found="a stack in radar coordinates without a look-up table",
                 remedy="Add the geometry files, or leave out --crs, --resolution and --bbox",
             )
-        return SamePixels(stack.grid)
+        return SamePixels(stack.grid, _FIRST)
     grid = target_grid(latitude, longitude, crs=crs, resolution=resolution, bounds=bounds)
     return build_geocoder(latitude, longitude, grid, scratch)
+
+
+def _part(grid: Grid, bounds: Bounds) -> SamePixels:
+    """The pixels of a map grid that a box in degrees touches."""
+    projection = Projection(str(grid.crs))
+    west, south, east, north = projection.bounds(bounds, grid.lonlat(RowCol(grid.rows // 2, grid.cols // 2)).lon)
+    corners = [grid.pixel_coordinates(x, y) for x in (west, east) for y in (south, north)]
+    rows, cols = zip(*corners, strict=True)
+    first_row, last_row = max(0, math.floor(min(rows) + 1e-6)), min(grid.rows, math.ceil(max(rows) - 1e-6))
+    first_col, last_col = max(0, math.floor(min(cols) + 1e-6)), min(grid.cols, math.ceil(max(cols) - 1e-6))
+    if first_row >= last_row or first_col >= last_col:
+        raise bounds_beside(bounds)
+    x, y = grid.map_coordinates(first_row, first_col)
+    steps = grid.transform
+    transform = Affine(steps.a, steps.b, x, steps.d, steps.e, y)
+    return SamePixels(
+        Grid(last_row - first_row, last_col - first_col, transform, grid.crs), RowCol(first_row, first_col)
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,10 +118,8 @@ class _PixelCentres:
     def read_window(self, rows: slice, cols: slice) -> NDArray[np.float64]:
         import pyproj
 
-        transform = self.grid.transform
         col, row = np.meshgrid(np.arange(cols.start, cols.stop) + 0.5, np.arange(rows.start, rows.stop) + 0.5)
-        x = transform.a * col + transform.b * row + transform.c
-        y = transform.d * col + transform.e * row + transform.f
+        x, y = self.grid.map_coordinates(row, col)
         to_lonlat = pyproj.Transformer.from_crs(str(self.grid.crs), "EPSG:4326", always_xy=True)
         place: NDArray[np.float64] = np.asarray(to_lonlat.transform(x, y)[self.axis])
         return place

@@ -170,6 +170,22 @@ def test_part_of_the_map_in_another_crs(known_stack, result, tmp_path):
     assert set(values[np.isfinite(values)]) <= set(_layer(result, "velocity").ravel())
 
 
+def test_part_of_the_map_keeps_its_pixels(known_stack, result, tmp_path):
+    with rasterio.open(result / "layers" / "velocity.tif") as source:
+        window = (500000 + 5 * 30, 4000000 - 32 * 30, 500000 + 25 * 30, 4000000 - 2 * 30)
+        box = rasterio.warp.transform_bounds(source.crs, "EPSG:4326", *window)
+    # A little smaller, because a box in degrees is not one in metres.
+    shrunk = (box[0] + 1e-4, box[1] + 1e-4, box[2] - 1e-4, box[3] - 1e-4)
+    output = run_chain(Settings(stack=known_stack.path, bbox=shrunk, **REFERENCE), tmp_path / "out")
+    part, grid, _ = read_layer(output / "layers" / "velocity.tif")
+    row, col = round((4000000 - grid.bounds[3]) / 30), round((grid.bounds[0] - 500000) / 30)
+    assert (row, col) == (2, 5)
+    assert part.shape == (30, 20)
+    np.testing.assert_array_equal(part, _layer(result, "velocity")[row : row + 30, col : col + 20])
+    with h5py.File(output / "timeseries.h5") as one, h5py.File(result / "timeseries.h5") as two:
+        np.testing.assert_array_equal(one["timeseries"][()], two["timeseries"][:, row : row + 30, col : col + 20])
+
+
 def test_variance_weights_need_looks(make_stack, tmp_path):
     stack = make_stack(ALOOKS=None, RLOOKS=None)
     with pytest.raises(OptionError, match="--looks"):
