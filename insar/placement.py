@@ -17,7 +17,6 @@ from insar.grid import Grid, RowCol, same_crs
 from insar.lookup import Bounds, Projection, bounds_beside
 from insar.stack import Plane, Stack
 
-
 _FIRST = RowCol(0, 0)
 
 

@@ -7,6 +7,7 @@ import json
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 
 from insar.blocks import available_workers
 from insar.config import Settings
-from insar.inversion import BlockInverter, invert_network
+from insar.inversion import BlockInverter
 from insar.network import Network, select_network
 from insar.readers import open_stack
 from insar.reference import ReferencePoint, find_reference
@@ -23,7 +24,7 @@ from insar.stack import Stack
 from insar.survey import Survey, survey_stack
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Plan:
     """A run that is ready to start.
 
@@ -52,14 +53,20 @@ class Plan:
         """Threads."""
         return self.settings.workers or available_workers()
 
-    @property
+    @cached_property
     def perpendicular_baselines_m(self) -> NDArray[np.float64]:
-        """(date,) relative to the first date, from those of the pairs; NaN where none is known."""
-        pairs = [(pair.reference, pair.secondary) for pair in self.stack.pairs]
-        baselines = invert_network(self.stack.perpendicular_baselines_m[:, None], pairs)[:, 0]
-        if not np.isfinite(self.stack.perpendicular_baselines_m).any():
-            baselines[:] = np.nan
-        return baselines
+        """(date,) relative to the first date, by least squares from those of the pairs; NaN where none is known."""
+        dates = {day: place for place, day in enumerate(self.stack.dates)}
+        known = np.flatnonzero(np.isfinite(self.stack.perpendicular_baselines_m))
+        if not len(known):
+            return np.full(len(dates), np.nan)
+        incidence = np.zeros((len(known), len(dates)))
+        for row, index in enumerate(known):
+            pair = self.stack.pairs[index]
+            incidence[row, [dates[pair.reference], dates[pair.secondary]]] = -1.0, 1.0
+        baselines = np.linalg.lstsq(incidence, self.stack.perpendicular_baselines_m[known], rcond=None)[0]
+        relative: NDArray[np.float64] = baselines - baselines[0]
+        return relative
 
     def inverter(self, *, with_rate: bool) -> BlockInverter:
         """What inverts a block of rows."""
