@@ -27,7 +27,7 @@ from susceptibility.validation import (
 from susceptibility.workers import run_in_processes, run_in_threads
 
 TRAINING = "training"
-"""In tables, the scheme of scores on the very cells a model was fitted on: no validation, but what shows overfitting."""
+"""In tables, the scheme of scores on the very cells a model was fitted on: no validation, but it shows overfitting."""
 
 COMPARED = ("auc_roc", "auc_pr", "csi", "brier")
 """Metrics in which feature sets are compared; the first decides whether there is a gain."""

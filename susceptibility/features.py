@@ -20,6 +20,7 @@ from insar.grid import Grid
 from insar.layers import LAYERS, row_slices
 from susceptibility.errors import InputError, MissingInputError, OptionError
 from susceptibility.factors import FACTORS
+from susceptibility.publishing import checksum
 from susceptibility.storage import Resampling, metric_grid_of, open_aligned
 from susceptibility.workers import Progress
 
@@ -221,6 +222,8 @@ def _insar_features(recipe: Recipe) -> list[Feature]:
             )
         tags = _tags(path)
         entry = listed.get(name, {})
+        if "sha256" in entry and entry["sha256"] != checksum(path):
+            logger.warning("%s: not the file that the manifest describes; it was changed since insar wrote it", path)
         known = LAYERS.get(name)
         unit = _agreed_unit(path, tags.get("UNITS"), entry.get("unit"), known.unit if known else None)
         if unit in NOT_QUANTITIES:

@@ -40,6 +40,7 @@ _FOLD_COLORS = (
     "#8fb8c9",
     "#a5672e",
 )
+_MISSING_COLOR = "#cbbfe0"
 _BINS = 10
 _RATES: NDArray[np.float64] = np.linspace(0.0, 1.0, 201)
 
@@ -112,7 +113,7 @@ def draw_maps(
                 axes, maps[Candidate(feature_set, model)], cmap="YlOrRd", vmin=0.0, vmax=1.0, alpha=0.8
             )
             x, y = backdrop.points_km(landslides)
-            axes.plot(x, y, ".", color="black", markersize=1.6, markeredgewidth=0.0)
+            axes.plot(x, y, "o", color="black", markersize=1.3, markeredgewidth=0.0, zorder=3)
             axes.set_title(f"{MODELS[model].title}, {title_of(feature_set)}", fontsize=9)
         if len(sets) == 2:
             axes = grid[row][2]
@@ -313,16 +314,18 @@ def draw_classes(path: Path, classes: Mapping[Candidate, Sequence[ClassRow]]) ->
 
 def draw_inventory(path: Path, backdrop: Backdrop, labels: NDArray[np.uint8], usable: NDArray[np.bool_]) -> None:
     """Draw landslide cells, cells known to be free of them, and where some feature is unknown."""
+    from matplotlib.colors import ListedColormap
+
     figure, grid = _panels(1, 1, *_map_size(backdrop, 1))
     axes = grid[0][0]
     backdrop.draw(axes)
     missing = np.where(usable, np.nan, 1.0)
-    backdrop.overlay(axes, missing, cmap="cool", vmin=0.0, vmax=1.5, alpha=0.35)
+    backdrop.overlay(axes, missing, cmap=ListedColormap([_MISSING_COLOR]))
     for value, color, name in ((ABSENCE, "#1f6f8b", "free of landslides"), (LANDSLIDE, "#c1440e", "landslide cells")):
         x, y = backdrop.points_km(_some(np.flatnonzero(labels == value)))
         if x.size:
             axes.plot(x, y, ".", color=color, markersize=3, label=name)
-    axes.plot([], [], "s", color="#9db8e8", label="some feature unknown")
+    axes.plot([], [], "s", color=_MISSING_COLOR, label="some feature unknown")
     axes.legend(fontsize=7, loc="upper center", bbox_to_anchor=(0.5, -0.12), ncols=3, frameon=False)
     axes.set_ylabel("km", fontsize=8)
     _save(figure, path)
@@ -352,14 +355,19 @@ def _map_size(backdrop: Backdrop, columns: int) -> tuple[float, float]:
     """Width and height of one map in inches."""
     width = min(4.6, 14.0 / columns)
     _, east, _, north = backdrop.extent_km
-    return width, min(max(width * north / east, 1.6), 7.0) + 0.4
+    return width, min(max(width * north / east, 1.6), 7.0) + 0.7
 
 
 def _panels(rows: int, columns: int, width: float, height: float) -> tuple[Figure, list[list[Axes]]]:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
 
-    figure = Figure(figsize=(columns * width, rows * height), dpi=_DOTS_PER_INCH, layout="constrained")
+    figure = Figure(
+        figsize=(columns * width, rows * height),
+        dpi=_DOTS_PER_INCH,
+        layout=ConstrainedLayoutEngine(h_pad=0.09, w_pad=0.06),
+    )
     FigureCanvasAgg(figure)
     axes = figure.subplots(rows, columns, squeeze=False)
     for each in axes.ravel():
@@ -369,5 +377,5 @@ def _panels(rows: int, columns: int, width: float, height: float) -> tuple[Figur
 
 def _save(figure: Figure, path: Path) -> None:
     partial = path.with_name(f".{path.name}.partial")
-    figure.savefig(partial, format="png", metadata={"Software": None})
+    figure.savefig(partial, format="png", bbox_inches="tight", metadata={"Software": None})
     partial.replace(path)

@@ -182,7 +182,7 @@ def rasterize_inventory(inventory: Inventory, grid: Grid) -> tuple[NDArray[np.ui
     if not (touches & inventory.is_landslide).any():
         raise InputError(
             inventory.path,
-            required=f"landslides inside the study grid (west, south, east, north = {_spaced(grid.bounds)}, {grid.crs})",
+            required=f"landslides inside the grid (west, south, east, north = {_spaced(grid.bounds)}, {grid.crs})",
             found=f"landslides in {_spaced(shapely.total_bounds(inventory.geometries[inventory.is_landslide]))}",
             remedy="Check that inventory and DEM are of the same area, and the CRS of both",
         )
@@ -190,7 +190,7 @@ def rasterize_inventory(inventory: Inventory, grid: Grid) -> tuple[NDArray[np.ui
     is_landslide = inventory.is_landslide[touches]
     partly = int((~shapely.covers(extent, shapes)).sum()) if inventory.kind is InventoryKind.POLYGONS else 0
     landslides, shared, below = _burn(shapes[is_landslide], inventory.kind, grid)
-    absences, _, _ = _burn(shapes[~is_landslide], inventory.kind, grid)
+    absences, shared_absences, _ = _burn(shapes[~is_landslide], inventory.kind, grid)
     labels = np.full(grid.shape, UNLABELLED, np.uint8)
     labels[absences] = ABSENCE
     labels[landslides] = LANDSLIDE
@@ -200,7 +200,7 @@ def rasterize_inventory(inventory: Inventory, grid: Grid) -> tuple[NDArray[np.ui
         repaired=inventory.repaired,
         outside=int((~touches).sum()),
         partly_outside=partly,
-        shared_cells=shared,
+        shared_cells=shared + shared_absences,
         below_cell=below,
         contradictory_cells=int((landslides & absences).sum()),
         landslide_cells=int(landslides.sum()),

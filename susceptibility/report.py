@@ -22,7 +22,7 @@ from susceptibility.validation import SCHEMES
 _STYLE = """
 :root { color-scheme: light; }
 body { font: 15px/1.55 system-ui, sans-serif; color: #22272b; background: #fbfaf8; margin: 0; }
-main { max-width: 1100px; margin: 0 auto; padding: 2.2rem 1.4rem 4rem; }
+main { max-width: 1190px; margin: 0 auto; padding: 2.2rem 1.4rem 4rem; }
 h1 { font-size: 1.7rem; margin: 0 0 .2rem; }
 h2 { font-size: 1.15rem; margin: 2.4rem 0 .6rem; border-bottom: 1px solid #ddd8ce; padding-bottom: .25rem; }
 p.lead { font-size: 1.08rem; background: #fff; border-left: 4px solid #c1440e; padding: .7rem 1rem; margin: 1rem 0; }
@@ -35,6 +35,8 @@ th, td { padding: .28rem .6rem; border-bottom: 1px solid #ebe6dc; text-align: ri
 th:first-child, td:first-child, th.text, td.text { text-align: left; }
 th { background: #f2eee6; font-weight: 600; } tr.group td { border-top: 2px solid #cfc8ba; }
 td.gain { color: #2e7d4f; font-weight: 600; } td.loss { color: #b3261e; font-weight: 600; }
+td small { color: #5a6268; font-weight: 400; } td.wide { white-space: normal; }
+summary { cursor: pointer; color: #1f6f8b; margin: .4rem 0; }
 ul { padding-left: 1.2rem; }
 """
 
@@ -166,14 +168,43 @@ def _notes(notes: Sequence[str]) -> str:
     return "<ul>" + "".join(f"<li>{escape(note)}</li>" for note in notes) + "</ul>"
 
 
-def _table(header: Sequence[str], rows: Sequence[tuple[str, Sequence[tuple[str, str]]]]) -> str:
-    """A table from (class of the row, [(class of the cell, text), ...])."""
-    head = "".join(f"<th>{escape(name)}</th>" for name in header)
+@dataclass(frozen=True, slots=True)
+class _Cell:
+    """Text of a table's cell, what stands below it in small print, and its style."""
+
+    text: str
+    below: str = ""
+    style: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """Cells of a table's row; `starts_group` draws a line above it."""
+
+    cells: Sequence[_Cell]
+    starts_group: bool = False
+
+
+def _text(value: str) -> _Cell:
+    return _Cell(value, style="text")
+
+
+def _table(header: Sequence[str], rows: Sequence[_Row]) -> str:
+    styles = [cell.style for cell in rows[0].cells] if rows else [""] * len(header)
+    head = "".join(
+        f'<th class="{"text" if style == "text" else ""}">{escape(name)}</th>'
+        for name, style in zip(header, styles, strict=True)
+    )
     body = "".join(
-        f'<tr class="{group}">' + "".join(f'<td class="{kind}">{escape(text)}</td>' for kind, text in cells) + "</tr>\n"
-        for group, cells in rows
+        f'<tr class="{"group" if row.starts_group else ""}">' + "".join(map(_cell, row.cells)) + "</tr>\n"
+        for row in rows
     )
     return f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>\n{body}</tbody></table></div>'
+
+
+def _cell(cell: _Cell) -> str:
+    below = f"<br><small>{escape(cell.below)}</small>" if cell.below else ""
+    return f'<td class="{cell.style}">{escape(cell.text)}{below}</td>'
 
 
 def _metric_table(metrics: Sequence[MetricRow]) -> str:
@@ -182,81 +213,87 @@ def _metric_table(metrics: Sequence[MetricRow]) -> str:
     candidates = list(dict.fromkeys((row.feature_set, row.model) for row in metrics))
     rows = []
     for scheme in schemes:
-        title = SCHEMES[scheme].title if scheme in SCHEMES else "training cells, no validation"
+        title = f"{SCHEMES[scheme].title} folds" if scheme in SCHEMES else "training cells"
         for place, (feature_set, model) in enumerate(candidates):
-            values = [by_key[feature_set, model, scheme, name] for name in METRICS]
-            cells = [("text", title), ("text", MODELS[model].title), ("text", title_of(feature_set))]
-            cells += [("", _with_spread(value)) for value in values]
-            rows.append(("group" if place == 0 else "", cells))
-    header = ["scheme", "model", "features", *(metric.title for metric in METRICS.values())]
+            name = _Cell(MODELS[model].title, title_of(feature_set), "text")
+            heading = _Cell(
+                title if place == 0 else "", "no validation" if place == 0 and scheme == TRAINING else "", "text"
+            )
+            values = [_with_spread(by_key[feature_set, model, scheme, metric]) for metric in METRICS]
+            rows.append(_Row([heading, name, *values], starts_group=place == 0))
     caption = (
-        '<p class="small">Mean ± standard deviation over folds, repeats and draws. Classes at probability 0.5. '
-        "AUC-PR and CSI depend on the prevalence beside them, which is that of the sample, not of the area.</p>"
+        '<p class="small">Mean, and below it the standard deviation over folds, repeats and draws. Classes at '
+        "probability 0.5. AUC-PR and CSI depend on the prevalence beside them, which is that of the sample, not of the "
+        "area.</p>"
     )
-    return _table(header, rows) + caption
+    return _table(["scored on", "model", *(metric.title for metric in METRICS.values())], rows) + caption
 
 
-def _with_spread(row: MetricRow) -> str:
-    return f"{row.mean:.3f}" if math.isnan(row.std) else f"{row.mean:.3f} ± {row.std:.3f}"
+def _with_spread(row: MetricRow) -> _Cell:
+    return _Cell(f"{row.mean:.3f}", "" if math.isnan(row.std) else f"± {row.std:.3f}")
 
 
-def _comparison_table(rows: Sequence[ComparisonRow]) -> str:
-    cells = []
-    for row in rows:
-        difference = row.difference
-        cells.append(
-            (
-                "group" if difference.metric == COMPARED[0] else "",
+def _comparison_table(comparisons: Sequence[ComparisonRow]) -> str:
+    by_key = {(row.model, row.scheme, row.candidate, row.difference.metric): row for row in comparisons}
+    pairs = list(dict.fromkeys((row.candidate, row.scheme, row.model) for row in comparisons))
+    rows = []
+    for place, (candidate, scheme, model) in enumerate(pairs):
+        compared = [by_key[model, scheme, candidate, metric] for metric in COMPARED]
+        rows.append(
+            _Row(
                 [
-                    ("text", MODELS[row.model].title),
-                    ("text", SCHEMES[row.scheme].title),
-                    ("text", f"{title_of(row.candidate)} - {title_of(row.baseline)}"),
-                    ("text", METRICS[difference.metric].title),
-                    ("", f"{difference.mean:+.4f}"),
-                    ("", _number(difference.lower, "+.4f")),
-                    ("", _number(difference.upper, "+.4f")),
-                    (row.verdict.split()[-1] if row.verdict != "no gain" else "", row.verdict),
+                    _text(f"{title_of(candidate)} - {title_of(compared[0].baseline)}"),
+                    _text(SCHEMES[scheme].title),
+                    _text(MODELS[model].title),
+                    *(_Cell(f"{row.difference.mean:+.4f}", _bounds(row), _style_of(row)) for row in compared),
+                    _Cell(compared[0].verdict, style=_style_of(compared[0])),
                 ],
+                starts_group=place > 0 and pairs[place - 1][:2] != (candidate, scheme),
             )
         )
     caption = (
-        '<p class="small">Paired differences on the same cells and folds, with 95 % intervals that allow for folds '
-        "sharing their training cells (Nadeau and Bengio, 2003). A gain is claimed only where the interval excludes "
-        "zero.</p>"
+        '<p class="small">Paired differences on the same cells and folds, and below them 95 % intervals that allow for '
+        "folds sharing their training cells (Nadeau and Bengio, 2003). A gain is claimed only where the interval of "
+        "AUC-ROC excludes zero. A lower Brier score is better.</p>"
     )
-    header = ["model", "scheme", "features", "metric", "difference", "lower", "upper", "verdict"]
-    return _table(header, cells) + caption
+    header = ["features", "folds", "model", *(METRICS[metric].title for metric in COMPARED), "verdict"]
+    return _table(header, rows) + caption
+
+
+def _bounds(row: ComparisonRow) -> str:
+    return "" if math.isnan(row.difference.lower) else f"{row.difference.lower:+.3f} to {row.difference.upper:+.3f}"
+
+
+def _style_of(row: ComparisonRow) -> str:
+    return "" if row.verdict == "no gain" else row.verdict
 
 
 def _class_table(classes: Mapping[Candidate, Sequence[ClassRow]]) -> str:
-    rows = []
-    for candidate, members in classes.items():
-        for place, row in enumerate(members):
-            rows.append(
-                (
-                    "group" if place == 0 else "",
-                    [
-                        ("text", MODELS[candidate.model].title),
-                        ("text", title_of(candidate.feature_set)),
-                        ("", f"{row.number} ({row.lower:g} to {row.upper:g})"),
-                        ("", f"{row.area_km2:.3f}"),
-                        ("", _number(100.0 * row.area_share, ".1f")),
-                        ("", f"{row.landslide_cells}"),
-                        ("", _number(100.0 * row.landslide_share, ".1f")),
-                        ("", _number(row.density_per_km2, ".2f")),
-                        ("", _number(row.frequency_ratio, ".2f")),
-                    ],
-                )
-            )
-    header = [
-        "model", "features", "class", "area, km²", "area, %", "landslide cells", "of them, %", "cells per km²",
-        "frequency ratio",
-    ]  # fmt: skip
+    rows = [
+        _Row(
+            [
+                _text(MODELS[candidate.model].title),
+                _text(title_of(candidate.feature_set)),
+                _Cell(f"{row.number} ({row.lower:g} to {row.upper:g})"),
+                _Cell(f"{row.area_km2:.3f}"),
+                _Cell(_number(100.0 * row.area_share, ".1f")),
+                _Cell(f"{row.landslide_cells}"),
+                _Cell(_number(100.0 * row.landslide_share, ".1f")),
+                _Cell(_number(row.density_per_km2, ".2f")),
+                _Cell(_number(row.frequency_ratio, ".2f")),
+            ],
+            starts_group=place == 0,
+        )
+        for candidate, members in classes.items()
+        for place, row in enumerate(members)
+    ]
+    columns = "model|features|class|area, km²|area, %|landslide cells|of them, %|cells per km²|frequency ratio"
     caption = (
-        '<p class="small">Landslide cells include those the models were trained on: this table describes the map, it '
-        "does not validate it.</p>"
+        '<p class="small">Landslide cells include those the models were trained on: this describes the map, it does '
+        "not validate it. Frequency ratio: share of the landslide cells over share of the area.</p>"
     )
-    return _table(header, rows) + caption
+    table = _table(columns.split("|"), rows)
+    return f"<details><summary>Area and landslide density of each class</summary>{table}</details>{caption}"
 
 
 def _census_table(census: InventoryCensus) -> str:
@@ -273,20 +310,20 @@ def _census_table(census: InventoryCensus) -> str:
         "absence_cells": "cells known to be free of landslides",
         "on_missing_data": "labelled cells where some feature is unknown, left out",
     }
-    rows = [("", [("text", meaning[name]), ("", str(count))]) for name, count in census.as_dict().items()]
+    rows = [_Row([_text(meaning[name]), _Cell(str(count))]) for name, count in census.as_dict().items()]
     return _table(["inventory", "count"], rows)
 
 
 def _feature_table(features: Sequence[tuple[str, str, str, str, float]]) -> str:
     rows = [
-        ("", [("text", name), ("text", unit), ("text", group), ("text", meaning), ("", f"{100.0 * share:.1f}")])
+        _Row([_text(name), _text(unit), _text(group), _text(meaning), _Cell(f"{100.0 * share:.1f}")])
         for name, unit, group, meaning, share in features
     ]
     return _table(["feature", "unit", "from", "meaning", "cells known, %"], rows)
 
 
 def _fact_table(facts: Mapping[str, str]) -> str:
-    return _table(["", ""], [("", [("text", name), ("text", value)]) for name, value in facts.items()])
+    return _table(["", ""], [_Row([_text(name), _Cell(value, style="text wide")]) for name, value in facts.items()])
 
 
 def _number(value: float, form: str) -> str:

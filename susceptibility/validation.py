@@ -105,8 +105,8 @@ SCHEMES: dict[str, Scheme] = {
     scheme.name: scheme
     for scheme in (
         Scheme(RANDOM, "random", False, _random_folds),
-        Scheme("spatial-blocks", "spatial blocks", True, _block_folds),
-        Scheme("kmeans", "k-means clusters", True, _kmeans_folds),
+        Scheme("spatial-blocks", "spatial block", True, _block_folds),
+        Scheme("kmeans", "k-means", True, _kmeans_folds),
     )
 }
 """Ways to split, by name."""
@@ -201,9 +201,9 @@ def partition_cells(
 
 
 def default_block_size(coordinates_m: NDArray[np.float64]) -> float:
-    """Side of spatial blocks where none is given: a tenth of the longer side of the sample's extent, in metres."""
+    """Side of spatial blocks where none is given: a fifth of the longer side of the sample's extent, in metres."""
     extent = np.ptp(np.asarray(coordinates_m), axis=0).max()
-    return float(extent / 10.0) or 1.0
+    return float(extent / 5.0) or 1.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import AbstractContextManager
 from typing import TypeVar
 
 Result = TypeVar("Result")
@@ -31,10 +32,8 @@ def run_in_threads(
 
     `progress` is told after each how many are finished.
     """
-    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # has no type hints
-
     count = min(workers or available_cores(), max(len(tasks), 1))
-    with threadpool_limits(limits=1), ThreadPoolExecutor(count) as pool:
+    with _single_threads(), ThreadPoolExecutor(count) as pool:
         futures = [pool.submit(task) for task in tasks]
         try:
             for finished, future in enumerate(as_completed(futures), start=1):
@@ -59,11 +58,10 @@ def run_in_processes(
     functions or partials of them, because they are sent to other processes.
     """
     from joblib import Parallel, delayed, parallel_config  # type: ignore[import-untyped]  # has no type hints
-    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # has no type hints
 
     count = min(workers or available_cores(), max(len(tasks), 1))
     results: list[Result] = []
-    with threadpool_limits(limits=1), parallel_config(backend="loky", inner_max_num_threads=1):
+    with _single_threads(), parallel_config(backend="loky", inner_max_num_threads=1):
         for result in Parallel(n_jobs=count, return_as="generator")(delayed(_call)(task) for task in tasks):
             results.append(result)
             if progress is not None:
@@ -73,3 +71,11 @@ def run_in_processes(
 
 def _call(task: Callable[[], Result]) -> Result:
     return task()
+
+
+def _single_threads() -> AbstractContextManager[object]:
+    """Hold libraries back from starting threads of their own."""
+    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # has no type hints
+
+    limits: AbstractContextManager[object] = threadpool_limits(limits=1)
+    return limits
