@@ -1,4 +1,4 @@
-"""Draw the sample inventory anew, from a known logistic model of the simulated scene's slope, curvature and true rate."""
+"""Draw the sample inventory anew, from a known logistic model of the scene's slope, curvature and true rate."""
 
 from __future__ import annotations
 

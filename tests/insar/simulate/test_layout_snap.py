@@ -86,7 +86,7 @@ def test_common_product_holds_both(full_scene: SimulatedScene, tmp_path: Path) -
 @pytest.mark.parametrize("projection", ["geographic", "utm"])
 def test_both_headers_give_one_place(small: SimulationParameters, projection: str, tmp_path: Path) -> None:
     """The DIMAP header states the corner, the ENVI header the middle; GDAL's reading of the latter agrees."""
-    scene = simulate_scene(replace(small, map_projection=projection, rows=51))
+    scene = simulate_scene(replace(small, map_projection=projection, rows=51, cols=57))
     folder = write_layout(scene, tmp_path / "stack", "snap")
     grid = Snap().place(scene).pixels.grid
     if projection == "utm":
@@ -94,6 +94,9 @@ def test_both_headers_give_one_place(small: SimulationParameters, projection: st
     text = str(header(folder / "dem_tc.dim").findtext("Geoposition/IMAGE_TO_MODEL_TRANSFORM"))
     a, d, b, e, c, f = (float(part) for part in text.split(","))
     assert (a, b, c, d, e, f) == pytest.approx(tuple(grid.transform)[:6])
+    info = (folder / "dem_tc.data" / "elevation.hdr").read_text().split("map info = {")[1].split(",")
+    anchor = [float(part) for part in info[1:3]]
+    assert anchor == [np.floor(grid.cols / 2 + 0.5) + 1, np.floor(grid.rows / 2 + 0.5) + 1]
     wkt = str(header(folder / "dem_tc.dim").findtext("Coordinate_Reference_System/WKT"))
     crs = rasterio.CRS.from_wkt(wkt)
     assert crs.is_geographic == (projection == "geographic")

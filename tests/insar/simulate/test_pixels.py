@@ -47,6 +47,15 @@ def test_ascending_rows_run_north_and_columns_away_from_the_sensor(small: Simula
     convergence_deg = (small.center_lon_deg - 105.0) * np.sin(np.radians(small.center_lat_deg))
     turned = np.degrees(np.arctan2(metres_north, metres_east)).mean()
     assert turned == pytest.approx(12.0 - convergence_deg, abs=0.3)
+    # Along a column, that is along the pass, it goes to the west by the same angle.
+    along_north = (lat[-1] - lat[0]) * 110_900
+    along_east = (lon[-1] - lon[0]) * 111_320 * np.cos(np.radians(lat.mean()))
+    flat = simulate_scene(replace(small, foreshortening=0.0)).on_radar_grid()
+    assert np.degrees(np.arctan2(-along_east, along_north)).mean() == pytest.approx(12.0 - convergence_deg, abs=3.0)
+    steps = [np.diff(places, axis=0) for places in (flat.pixels.map_rows, flat.pixels.map_cols)]
+    across = [np.diff(places, axis=1) for places in (flat.pixels.map_rows, flat.pixels.map_cols)]
+    product = steps[0][:, 1:] * across[0][1:] + steps[1][:, 1:] * across[1][1:]
+    np.testing.assert_allclose(product, 0.0, atol=1e-9)
 
 
 def test_descending_rows_run_south(small: SimulationParameters) -> None:

@@ -97,6 +97,18 @@ def test_turbulence_has_its_size_and_independent_dates() -> None:
     assert abs(np.mean(correlations)) < 0.02
 
 
+def test_longer_path_is_positive_phase(small: SimulationParameters) -> None:
+    scene = simulate_scene(
+        small.without_disturbances(
+            turbulence_rms_m=0.005, creeping_slopes=0, accelerating_slopes=0, seasonal_amplitude_m=0.0
+        )
+    )
+    delay, dates = scene.turbulence_m.astype(np.float64), list(scene.dates)
+    for index, pair in enumerate(scene.pairs):
+        longer = delay[dates.index(pair.secondary)] - delay[dates.index(pair.reference)]
+        np.testing.assert_allclose(phase_of(scene, index), RADIANS_PER_METRE * longer, atol=1e-5)
+
+
 def test_stratified_delay_grows_with_height(small: SimulationParameters) -> None:
     scene = simulate_scene(
         small.without_disturbances(
