@@ -92,6 +92,12 @@ class Settings(BaseModel):
     reference_rowcol: tuple[int, int] | None = Field(
         None, description="Reference point: row and column of the stack", json_schema_extra={"group": "Reference"}
     )
+    reference_size: int = Field(
+        1,
+        ge=1,
+        description="Pixels on a side, odd, of the area around the reference point that is averaged",
+        json_schema_extra={"group": "Reference"},
+    )
     weights: Weighting = Field(
         Weighting.NONE,
         description="Weights of the inversion: none, coherence, variance or fisher",
@@ -128,6 +134,8 @@ class Settings(BaseModel):
             raise ValueError("reference: 'auto' is the only word; give reference_lonlat or reference_rowcol otherwise")
         if self.reference_lonlat is not None and self.reference_rowcol is not None:
             raise ValueError("reference_lonlat and reference_rowcol exclude each other")
+        if self.reference_size % 2 == 0:
+            raise ValueError(f"reference_size {self.reference_size}: an odd number, so that the point is in the middle")
         return self
 
     @property

@@ -114,6 +114,8 @@ class BlockInverter:
         Pixel whose phase is subtracted.
     weighting, looks
         What weighs the samples; the stack's own number of looks where `looks` is None.
+    reference_size
+        Pixels on a side of the reference area.
     with_rate
         Whether to fit the rate, and to average the coherence where there is any.
     """
@@ -125,6 +127,7 @@ class BlockInverter:
         *,
         weighting: Weighting = Weighting.NONE,
         looks: float | None = None,
+        reference_size: int = 1,
         with_rate: bool = False,
     ) -> None:
         if weighting.needs_coherence and stack.coherence is None:
@@ -134,7 +137,7 @@ class BlockInverter:
                 found="a stack without coherence",
                 remedy="Invert with weights=none, or add the coherence files",
             )
-        self.reference_phase = reference_phase(stack, reference)
+        self.reference_phase = reference_phase(stack, reference, reference_size)
         self.stack = stack
         self.with_rate = with_rate
         self.solver = NetworkSolver(
@@ -195,6 +198,7 @@ def invert(
     *,
     weights: Weighting | str = Weighting.NONE,
     reference: ReferenceChoice = "auto",
+    reference_size: int = 1,
     looks: float | None = None,
     workers: int | None = None,
     progress: Progress = no_progress,
@@ -209,6 +213,8 @@ def invert(
         ``none``, ``coherence``, ``variance`` (inverse phase variance of a distributed scatterer) or ``fisher``.
     reference
         ``auto``, a (row, col), or a `LonLat`.
+    reference_size
+        Pixels on a side, an odd number, of the area around the reference point whose average is the reference.
     looks
         Number of looks, where the weights need it and the stack does not say.
     workers
@@ -234,11 +240,15 @@ def invert(
             found=repr(weights),
             remedy="Choose one of them",
         ) from None
+    if reference_size < 1 or reference_size % 2 == 0:
+        raise OptionError(
+            "reference_size", required="an odd number of pixels", found=str(reference_size), remedy="1 is a point"
+        )
     point = find_reference(stack, reference)
     if point.unusable_pairs:
         stack = stack.select([index for index in range(len(stack.pairs)) if index not in point.unusable_pairs])
     threads = workers or available_workers()
-    inverter = BlockInverter(stack, point.pixel, weighting=weighting, looks=looks)
+    inverter = BlockInverter(stack, point.pixel, weighting=weighting, looks=looks, reference_size=reference_size)
     rows, cols = stack.shape
     displacement = np.empty((len(inverter.dates), rows, cols), dtype=np.float32)
     layers: dict[str, NDArray[Any]] = {}

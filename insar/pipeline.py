@@ -330,6 +330,7 @@ class _Results:
                 "lon": None if place is None else _or_none(place.lon),
                 "lat": None if place is None else _or_none(place.lat),
                 "how": plan.reference.how,
+                "size": plan.settings.reference_size,
                 "score": plan.reference.score,
                 "terms": plan.reference.terms,
             },

@@ -25,6 +25,7 @@ _TYPES: dict[str, Any] = {
     "max_temporal_days": float,
     "max_perp_m": float,
     "connections": int,
+    "reference_size": int,
     "min_coherence": float,
     "looks": float,
     "resolution": float,

@@ -2,7 +2,7 @@
 
 Every pixel's error holds the error of the reference point, which is one draw for a whole scene: the share of pixels
 within two standard deviations scatters from reference to reference around the value that holds on average. Hence many
-scenes and many references.
+scenes and many references, or one scene relative to an area.
 """
 
 from __future__ import annotations
@@ -10,8 +10,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+import insar
 from insar.phase import los_per_radian
-from insar.simulate import SimulationParameters, simulate_scene
+from insar.simulate import SimulationParameters, simulate_scene, simulate_stack
 from insar.solver import NetworkSolver
 from insar.velocity import fit_rate
 
@@ -42,6 +43,21 @@ def _shares(seed):
         known = steady & (rate.velocity_std > 0)
         error = rate.velocity - (truth - truth[row, col])
         yield np.mean(np.abs(error[known]) <= 2 * rate.velocity_std[known])
+
+
+def test_one_scene_through_files_relative_to_an_area(tmp_path):
+    folder = simulate_stack(SimulationParameters(), tmp_path / "stack", "isce-tops")
+    stack = insar.open_stack(folder)
+    series = insar.invert(stack, reference_size=31)
+    rate = insar.fit_velocity(series)
+    stored = np.load(folder / "truth" / "stack.npz")
+    row, col = series.reference
+    area = np.s_[max(0, row - 15) : row + 16, max(0, col - 15) : col + 16]
+    complete = np.isfinite(np.asarray(stack.unwrapped_phase)[:, *area]).all(axis=0)
+    truth = stored["linear_rate"] - stored["linear_rate"][area][complete].mean()
+    known = rate.velocity_std > 0
+    within = np.abs(rate.velocity - truth)[known] <= 2 * rate.velocity_std[known]
+    assert np.mean(within) == pytest.approx(0.95, abs=0.02)
 
 
 def test_two_sigma_hold_93_to_97_percent():
