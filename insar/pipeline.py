@@ -98,7 +98,7 @@ def run_chain(
         plan = plan_run(settings)
         inverter = plan.inverter(with_rate=with_rate)
     fingerprint = plan.fingerprint(
-        network=[pair.name for pair in plan.stack.pairs], reference=plan.reference.pixel, with_rate=with_rate
+        output, network=[pair.name for pair in plan.stack.pairs], reference=plan.reference.pixel, with_rate=with_rate
     )
     if _is_finished(output, fingerprint, overwrite=overwrite):
         logger.warning("%s is finished already; nothing to do", output)

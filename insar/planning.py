@@ -79,13 +79,16 @@ class Plan:
             with_rate=with_rate,
         )
 
-    def fingerprint(self, **more: Any) -> str:
-        """Digest of all that the numbers of the result depend on: settings, input files and package version."""
+    def fingerprint(self, output: Path, **more: Any) -> str:
+        """Digest of all that the numbers of the result depend on: settings, input files and package version.
+
+        The result folder may lie in the stack's; it is no input.
+        """
         import insar
 
         facts = {
             "settings": self.settings.scientific,
-            "files": list(_file_facts(self.full_stack.path)),
+            "files": list(_file_facts(self.full_stack.path, output.resolve())),
             "version": insar.__version__,
             **more,
         }
@@ -135,14 +138,14 @@ def _reduced(survey: Survey, network: Network) -> Survey:
     )
 
 
-def _file_facts(path: Path) -> Iterator[tuple[str, int, int]]:
+def _file_facts(path: Path, output: Path) -> Iterator[tuple[str, int, int]]:
     """Name, size and time of every file of a stack."""
     if path.is_file():
         status = path.stat()
         yield path.name, status.st_size, status.st_mtime_ns
         return
     for folder, folders, files in os.walk(path):
-        folders.sort()
+        folders[:] = sorted(name for name in folders if (Path(folder) / name).resolve() != output)
         for name in sorted(files):
             status = (Path(folder) / name).stat()
             yield str((Path(folder) / name).relative_to(path)), status.st_size, status.st_mtime_ns

@@ -39,9 +39,6 @@ def run_app(application: typer.Typer) -> None:
     except InsarError as error:
         sys.stderr.write(f"Error: {error}\n")
         sys.exit(2)
-    except KeyboardInterrupt:
-        sys.stderr.write("Interrupted. The same command goes on where it stopped.\n")
-        sys.exit(130)
     except Exception as error:  # noqa: BLE001  (the last resort: a user gets one line, the log file the rest)
         log = _write_crash_log()
         sys.stderr.write(f"Unexpected error: {type(error).__name__}: {error}\nThe details are in {log}.\n")
@@ -135,8 +132,12 @@ def _execute(
         return
     from insar.pipeline import run_chain
 
-    with progress_bars(quiet=quiet) as progress:
-        folder = run_chain(settings, output, with_rate=with_rate, overwrite=overwrite, progress=progress)
+    try:
+        with progress_bars(quiet=quiet) as progress:
+            folder = run_chain(settings, output, with_rate=with_rate, overwrite=overwrite, progress=progress)
+    except KeyboardInterrupt:
+        typer.echo("Interrupted. The same command goes on where it stopped.", err=True)
+        raise typer.Exit(130) from None
     if not quiet:
         typer.echo(folder / "report.html" if with_rate else folder)
 

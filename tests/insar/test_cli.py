@@ -154,6 +154,16 @@ def test_the_unexpected_ends_with_one_and_a_log(insar, known_stack, tmp_path, mo
     assert "ZeroDivisionError" in (tmp_path / log[0]).read_text()
 
 
+def test_an_interrupted_run_says_that_it_goes_on(insar, known_stack, tmp_path, monkeypatch):
+    def interrupt(*_arguments, **_options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("insar.pipeline.run_chain", interrupt)
+    code, _, err = insar("run", known_stack.path, "-o", tmp_path / "out")
+    assert code == 130
+    assert "goes on where it stopped" in err
+
+
 def test_importing_insar_loads_nothing_heavy():
     heavy = "sklearn xgboost distributed matplotlib geopandas scipy.stats numba dask rasterio h5py pydantic"
     script = f"import sys, insar; print([name for name in {heavy.split()} if name in sys.modules])"

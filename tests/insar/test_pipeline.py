@@ -112,6 +112,24 @@ def test_a_killed_run_goes_on(known_stack, result, tmp_path):
     assert _checksums(output) == _checksums(result)
 
 
+def test_a_result_inside_the_stack_folder_is_resumed(known_stack, tmp_path):
+    folder = tmp_path / "stack"
+    folder.mkdir()
+    (folder / "ifgramStack.h5").write_bytes(known_stack.path.read_bytes())
+    settings = Settings(stack=folder, workers=1, memory_limit="500kB", **REFERENCE)
+    rows = []
+
+    def kill(step, done, _total):
+        rows.append(done)
+        if len(rows) == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run_chain(settings, folder / "out", progress=kill)
+    run_chain(settings, folder / "out", progress=lambda step, done, _: rows.append(done) if step == "invert" else None)
+    assert rows[2] > rows[1]
+
+
 def test_another_run_does_not_resume_what_was_killed(known_stack, result, tmp_path):
     output = tmp_path / "out"
 
