@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from susceptibility.errors import InputError, OptionError
 from susceptibility.metrics import score
 from susceptibility.models import Classifier
-from susceptibility.workers import run_in_processes
+from susceptibility.workers import run_in_processes, single_threads
 
 logger = logging.getLogger(__name__)
 
@@ -98,7 +98,8 @@ def _kmeans_folds(places: Places, folds: int, rng: np.random.Generator) -> NDArr
     from sklearn.cluster import KMeans
 
     clusters = KMeans(folds, n_init=1, init="random", random_state=int(rng.integers(2**31)))
-    return np.asarray(clusters.fit_predict(places.coordinates_m), np.intp)
+    with single_threads():  # else the sums behind the centres, and with them the clusters, depend on the machine
+        return np.asarray(clusters.fit_predict(places.coordinates_m), np.intp)
 
 
 SCHEMES: dict[str, Scheme] = {

@@ -33,7 +33,7 @@ def run_in_threads(
     `progress` is told after each how many are finished.
     """
     count = min(workers or available_cores(), max(len(tasks), 1))
-    with _single_threads(), ThreadPoolExecutor(count) as pool:
+    with single_threads(), ThreadPoolExecutor(count) as pool:
         futures = [pool.submit(task) for task in tasks]
         try:
             for finished, future in enumerate(as_completed(futures), start=1):
@@ -61,7 +61,7 @@ def run_in_processes(
 
     count = min(workers or available_cores(), max(len(tasks), 1))
     results: list[Result] = []
-    with _single_threads(), parallel_config(backend="loky", inner_max_num_threads=1):
+    with single_threads(), parallel_config(backend="loky", inner_max_num_threads=1):
         for result in Parallel(n_jobs=count, return_as="generator")(delayed(_call)(task) for task in tasks):
             results.append(result)
             if progress is not None:
@@ -73,7 +73,7 @@ def _call(task: Callable[[], Result]) -> Result:
     return task()
 
 
-def _single_threads() -> AbstractContextManager[object]:
+def single_threads() -> AbstractContextManager[object]:
     """Hold libraries back from starting threads of their own."""
     from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # has no type hints
 

@@ -1,0 +1,195 @@
+"""Inventories: what is read, what is refused, what each feature becomes on the grid."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pyproj
+import pytest
+import shapely
+from hypothesis import given
+from hypothesis import strategies as st
+
+from insar.grid import Grid
+from susceptibility.errors import InputError, MissingInputError, OptionError
+from susceptibility.inventory import (
+    ABSENCE,
+    LANDSLIDE,
+    UNLABELLED,
+    Inventory,
+    InventoryKind,
+    rasterize_inventory,
+    read_inventory,
+)
+
+UTM = "EPSG:32633"
+WriteShapes = Callable[..., Path]
+
+
+def cell_centre(row: float, col: float) -> tuple[float, float]:
+    return 500_000.0 + 100.0 * (col + 0.5), 4_000_000.0 - 100.0 * (row + 0.5)
+
+
+def point(row: float, col: float) -> shapely.Point:
+    return shapely.Point(*cell_centre(row, col))
+
+
+def box(top: float, left: float, bottom: float, right: float) -> shapely.Polygon:
+    """Rectangle from row `top` to row `bottom` and column `left` to column `right`, in cell edges."""
+    return shapely.box(
+        500_000.0 + 100.0 * left, 4_000_000.0 - 100.0 * bottom, 500_000.0 + 100.0 * right, 4_000_000.0 - 100.0 * top
+    )
+
+
+def test_points_mark_their_cells_and_everything_left_out_is_counted(write_shapes: WriteShapes, grid: Grid) -> None:
+    path = write_shapes([point(2, 3), point(2.3, 3.2), point(9, 11), point(-1, 0), point(4, 12.2), None])
+    labels, census = rasterize_inventory(read_inventory(path, UTM), grid)
+    assert np.argwhere(labels == LANDSLIDE).tolist() == [[2, 3], [9, 11]]
+    assert (census.features, census.empty, census.outside, census.shared_cells) == (6, 1, 2, 1)
+    assert census.landslide_cells == 2
+
+
+def test_polygons_mark_cells_whose_centres_they_contain(write_shapes: WriteShapes, grid: Grid) -> None:
+    path = write_shapes([box(1.0, 1.0, 3.4, 2.6)])
+    labels, census = rasterize_inventory(read_inventory(path, UTM), grid)
+    expected = np.zeros(grid.shape, bool)
+    expected[1:3, 1:3] = True  # 3.4 does not reach the centre of row 3, 2.6 reaches that of column 2
+    np.testing.assert_array_equal(labels == LANDSLIDE, expected)
+    assert census.partly_outside == 0
+
+
+def test_a_polygon_between_cell_centres_marks_one_cell(write_shapes: WriteShapes, grid: Grid) -> None:
+    path = write_shapes([box(4.6, 5.6, 4.9, 5.9), box(7.8, 7.8, 8.2, 8.2), box(0, 0, 2, 2)])
+    labels, census = rasterize_inventory(read_inventory(path, UTM), grid)
+    assert labels[4, 5] == LANDSLIDE
+    assert (labels[7:9, 7:9] == LANDSLIDE).sum() == 1
+    assert census.below_cell == 2
+    assert census.landslide_cells == 6
+
+
+def test_overlapping_and_overhanging_polygons_are_counted(write_shapes: WriteShapes, grid: Grid) -> None:
+    path = write_shapes([box(0, 0, 2, 2), box(1, 1, 3, 3), box(8, 10, 12, 14), box(20, 20, 21, 21)])
+    labels, census = rasterize_inventory(read_inventory(path, UTM), grid)
+    assert (census.shared_cells, census.partly_outside, census.outside) == (1, 1, 1)
+    assert census.landslide_cells == 4 + 4 - 1 + 4
+    assert labels[9, 11] == LANDSLIDE
+
+
+def test_an_invalid_polygon_is_repaired(write_shapes: WriteShapes, grid: Grid) -> None:
+    x0, y0 = cell_centre(5.5, -0.5)
+    bow_tie = shapely.Polygon([(x0, y0), (x0 + 400, y0 + 400), (x0 + 400, y0), (x0, y0 + 400)])
+    inventory = read_inventory(write_shapes([bow_tie]), UTM)
+    assert inventory.repaired == 1
+    assert shapely.is_valid(inventory.geometries).all()
+    assert inventory.geometries[0].area == pytest.approx(400 * 400 / 2)
+    labels, _ = rasterize_inventory(inventory, grid)
+    assert (labels == LANDSLIDE).sum() >= 6
+
+
+def test_another_crs_lands_on_the_same_cells(write_shapes: WriteShapes, grid: Grid) -> None:
+    to_lonlat = pyproj.Transformer.from_crs(UTM, "EPSG:4326", always_xy=True)
+    places = [(0, 0), (5, 7), (9, 11)]
+    shapes = [shapely.Point(*to_lonlat.transform(*cell_centre(*place))) for place in places]
+    labels, _ = rasterize_inventory(read_inventory(write_shapes(shapes, "EPSG:4326"), UTM), grid)
+    assert [tuple(place) for place in np.argwhere(labels == LANDSLIDE)] == places
+
+
+@given(row=st.floats(0, 9.999), col=st.floats(0, 11.999))
+def test_a_point_marks_the_cell_that_contains_it(row: float, col: float) -> None:
+    from affine import Affine
+
+    grid = Grid(10, 12, Affine(100.0, 0.0, 500_000.0, 0.0, -100.0, 4_000_000.0), UTM)
+    place = shapely.Point(500_000.0 + 100.0 * col, 4_000_000.0 - 100.0 * row)
+    shapes, is_landslide = np.array([place], object), np.array([True])
+    one = Inventory(Path("x"), InventoryKind.POINTS, shapes, is_landslide, UTM, features=1, empty=0, repaired=0)
+    labels, _ = rasterize_inventory(one, grid)
+    (found,) = np.argwhere(labels == LANDSLIDE)
+    # Rounding may move a place on an edge to the neighbour, and no further.
+    assert abs(found[0] + 0.5 - row) <= 0.5 + 1e-6
+    assert abs(found[1] + 0.5 - col) <= 0.5 + 1e-6
+
+
+def test_a_presence_field_tells_landslides_from_absences(write_shapes: WriteShapes, grid: Grid) -> None:
+    path = write_shapes([point(1, 1), point(2, 2), point(3, 3), point(3, 3)], seen=["TRUE", "FALSE", "FALSE", "TRUE"])
+    labels, census = rasterize_inventory(read_inventory(path, UTM, presence_field="seen"), grid)
+    assert labels[1, 1] == LANDSLIDE
+    assert labels[2, 2] == ABSENCE
+    assert labels[3, 3] == LANDSLIDE
+    assert labels[5, 5] == UNLABELLED
+    assert (census.landslide_cells, census.absence_cells, census.contradictory_cells) == (2, 1, 1)
+
+
+def test_a_csv_table_needs_its_crs_stated(tmp_path: Path, grid: Grid) -> None:
+    table = tmp_path / "slides.csv"
+    (x, y), (x2, y2) = cell_centre(1, 2), cell_centre(8, 9)
+    table.write_text(f"x,y,year\n{x},{y},2019\n{x2},{y2},2020\n", encoding="utf-8")
+    with pytest.raises(InputError, match=r"slides\.csv.*coordinate reference system"):
+        read_inventory(table, UTM)
+    labels, _ = rasterize_inventory(read_inventory(table, UTM, own_crs=UTM), grid)
+    assert np.argwhere(labels == LANDSLIDE).tolist() == [[1, 2], [8, 9]]
+
+
+def test_a_missing_crs_is_refused(write_shapes: WriteShapes) -> None:
+    with pytest.warns(UserWarning, match="crs"):
+        path = write_shapes([point(1, 1)], None)
+    with pytest.raises(InputError, match=r"inventory\.gpkg: required a coordinate reference system"):
+        read_inventory(path, UTM)
+
+
+def test_a_stated_crs_does_not_override_the_files(write_shapes: WriteShapes) -> None:
+    with pytest.raises(OptionError, match="EPSG:32634 where the file says"):
+        read_inventory(write_shapes([point(1, 1)]), UTM, own_crs="EPSG:32634")
+
+
+def test_an_inventory_that_misses_the_grid_is_refused_with_both_extents(write_shapes: WriteShapes, grid: Grid) -> None:
+    inventory = read_inventory(write_shapes([point(100, 100), point(101, 100)]), UTM)
+    with pytest.raises(InputError, match=r"500000 3.999e\+06.*found landslides in 510050"):
+        rasterize_inventory(inventory, grid)
+
+
+def test_landslides_all_outside_are_refused_though_absences_lie_inside(write_shapes: WriteShapes, grid: Grid) -> None:
+    path = write_shapes([point(100, 100), point(1, 1)], seen=["yes", "no"])
+    with pytest.raises(InputError, match="landslides inside the grid"):
+        rasterize_inventory(read_inventory(path, UTM, presence_field="seen"), grid)
+
+
+def test_mixed_and_linear_geometries_are_refused(write_shapes: WriteShapes) -> None:
+    line = shapely.LineString([cell_centre(1, 1), cell_centre(2, 2)])
+    with pytest.raises(InputError, match=r"points or polygons.*found linestring"):
+        read_inventory(write_shapes([line], name="lines.gpkg"), UTM)
+    with pytest.raises(InputError, match="point and polygon"):
+        read_inventory(write_shapes([point(1, 1), box(0, 0, 1, 1)], name="mixed.geojson"), UTM)
+
+
+def test_a_kind_that_does_not_fit_is_refused(write_shapes: WriteShapes) -> None:
+    with pytest.raises(InputError, match="required polygons"):
+        read_inventory(write_shapes([point(1, 1)]), UTM, kind=InventoryKind.POLYGONS)
+
+
+def test_unknown_layer_and_field_name_what_there_is(write_shapes: WriteShapes) -> None:
+    path = write_shapes([point(1, 1)], seen=["yes"])
+    with pytest.raises(OptionError, match="slides"):
+        read_inventory(path, UTM, layer="landslide")
+    with pytest.raises(OptionError, match="seen"):
+        read_inventory(path, UTM, presence_field="sean")
+
+
+def test_a_presence_that_is_neither_true_nor_false_is_refused(write_shapes: WriteShapes) -> None:
+    with pytest.raises(InputError, match="'maybe'"):
+        read_inventory(write_shapes([point(1, 1)], seen=["maybe"]), UTM, presence_field="seen")
+
+
+def test_files_that_are_absent_or_no_vectors_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(MissingInputError, match="no such file"):
+        read_inventory(tmp_path / "none.gpkg", UTM)
+    text = tmp_path / "text.gpkg"
+    text.write_text("hello", encoding="utf-8")
+    with pytest.raises(InputError, match="a vector file GDAL can read"):
+        read_inventory(text, UTM)
+
+
+def test_without_any_landslide_it_is_refused(write_shapes: WriteShapes) -> None:
+    with pytest.raises(InputError, match="at least one landslide"):
+        read_inventory(write_shapes([point(1, 1)], seen=["no"]), UTM, presence_field="seen")
