@@ -10,7 +10,7 @@ import logging
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from affine import Affine
@@ -18,6 +18,9 @@ from numpy.typing import NDArray
 
 from insar.grid import Grid, same_crs
 from susceptibility.errors import InputError, MissingInputError, OptionError
+
+if TYPE_CHECKING:
+    import pyproj
 
 logger = logging.getLogger(__name__)
 
@@ -264,6 +267,8 @@ def _crs_of(path: Path, found: str | None, stated: str | None) -> str:
     import pyproj
     from pyproj.exceptions import CRSError
 
+    if found is not None and _is_undefined(pyproj.CRS.from_user_input(found)):
+        found = None
     if found is None and stated is None:
         raise InputError(
             path,
@@ -286,6 +291,11 @@ def _crs_of(path: Path, found: str | None, stated: str | None) -> str:
                 remedy="Remove the key: the file's own CRS is used",
             )
     return found or str(stated)
+
+
+def _is_undefined(crs: pyproj.CRS) -> bool:
+    """Whether a CRS is one of the placeholders that a GeoPackage holds for want of any."""
+    return crs.type_name == "Engineering CRS" or crs.name.lower().startswith("undefined")
 
 
 def _presence(

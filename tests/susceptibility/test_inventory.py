@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 
@@ -136,6 +138,19 @@ def test_a_missing_crs_is_refused(write_shapes: WriteShapes) -> None:
         path = write_shapes([point(1, 1)], None)
     with pytest.raises(InputError, match=r"inventory\.gpkg: required a coordinate reference system"):
         read_inventory(path, UTM)
+
+
+@pytest.mark.parametrize("placeholder", [0, -1])
+def test_an_undefined_crs_is_none(write_shapes: WriteShapes, grid: Grid, placeholder: int) -> None:
+    path = write_shapes([point(1, 1)])
+    with contextlib.closing(sqlite3.connect(path)) as database:
+        for table in ("gpkg_geometry_columns", "gpkg_contents"):
+            database.execute(f"UPDATE {table} SET srs_id = {placeholder}")
+        database.commit()
+    with pytest.raises(InputError, match="required a coordinate reference system"):
+        read_inventory(path, UTM)
+    labels, _ = rasterize_inventory(read_inventory(path, UTM, own_crs=UTM), grid)
+    assert labels[1, 1] == LANDSLIDE
 
 
 def test_a_stated_crs_does_not_override_the_files(write_shapes: WriteShapes) -> None:
