@@ -19,6 +19,9 @@ from insar.errors import InputError, MissingInputError
 from insar.grid import Grid
 
 TOWARD_SATELLITE = "positive toward the satellite"
+DOWNSLOPE = "positive down the slope"
+EASTWARD = "positive to the east"
+UPWARD = "positive up"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +70,31 @@ LAYERS: dict[str, LayerDefinition] = {
         ),
         LayerDefinition("height", "m", "Height of the terrain"),
         LayerDefinition("incidence_angle", "deg", "Incidence angle from the vertical"),
+        LayerDefinition(
+            "azimuth_angle",
+            "deg",
+            "Direction from the target to the satellite, from north, anticlockwise",
+            is_angle=True,
+        ),
+        LayerDefinition("slope_velocity", "m/yr", "Rate along the steepest descent of the terrain", DOWNSLOPE),
+        LayerDefinition("slope_velocity_std", "m/yr", "Standard deviation of the rate along the steepest descent"),
+        LayerDefinition(
+            "slope_sensitivity",
+            "1",
+            "Cosine between the steepest descent and the direction to the satellite, -1 to 1",
+            "positive where motion down the slope is toward the satellite",
+        ),
+        LayerDefinition(
+            "visibility",
+            "class",
+            "1 good; 2 foreshortening; 3 layover; 4 shadow; 0 unknown",
+            dtype="uint8",
+            nodata=0,
+        ),
+        LayerDefinition("east_velocity", "m/yr", "Rate to the east, motion to the north taken as none", EASTWARD),
+        LayerDefinition("east_velocity_std", "m/yr", "Standard deviation of the rate to the east"),
+        LayerDefinition("vertical_velocity", "m/yr", "Vertical rate, motion to the north taken as none", UPWARD),
+        LayerDefinition("vertical_velocity_std", "m/yr", "Standard deviation of the vertical rate"),
     )
 }
 """Layers of an `insar` result, by name."""

@@ -6,10 +6,11 @@ import logging
 import shutil
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,7 @@ from insar.report import write_report
 from insar.stack import Pair, Plane
 from insar.workspace import FlatArray, Workspace
 from insar.writers.manifest import NAME as MANIFEST
-from insar.writers.manifest import read_manifest, write_manifest
+from insar.writers.manifest import checksum, read_manifest, write_manifest
 from insar.writers.timeseries import create_timeseries_file, timeseries_memmap
 
 logger = logging.getLogger(__name__)
@@ -38,7 +39,7 @@ logger = logging.getLogger(__name__)
 WORKSPACE = ".work"
 INVERSION_LAYERS = ("temporal_coherence", "residual_rms", "pairs_used", "subsets", "quality")
 RATE_LAYERS = ("velocity", "velocity_std", "cumulative_displacement", "mean_coherence")
-GEOMETRY_LAYERS = ("height", "incidence_angle")
+GEOMETRY_LAYERS = ("height", "incidence_angle", "azimuth_angle")
 
 ROWS_PER_PASS = 512
 """Rows of one layer in memory while pixels are counted."""
@@ -124,7 +125,9 @@ def run_chain(
         (products / "layers").mkdir(parents=True)
         with watch.step("place the time series"):
             results.write_series(products / "timeseries.h5", progress)
-        with watch.step("write layers"):
+        series_path = products / "timeseries.h5"
+        with watch.step("write layers"), ThreadPoolExecutor(1) as hashing:
+            series_checksum = hashing.submit(checksum, series_path)
             written = results.write_layers(products / "layers", progress)
         (products / "insar.toml").write_text(render_settings(_resolved(plan), _comments(plan)), encoding="utf-8")
         write_manifest(
@@ -135,7 +138,8 @@ def run_chain(
             summary={"fingerprint": fingerprint, **results.summary(watch.seconds)},
             left_out=results.left_out,
             grid=placement.grid,
-            files=[products / "timeseries.h5", products / "insar.toml"],
+            files=[series_path, products / "insar.toml"],
+            checksums={series_path: series_checksum.result()},
             started=started,
             finished=datetime.now(UTC),
         )
@@ -269,19 +273,23 @@ class _Results:
             target.close()
 
     def write_layers(self, folder: Path, progress: Progress) -> list[tuple[LayerDefinition, Path]]:
-        """Bring every layer onto the map."""
+        """Bring every layer onto the map; each is compressed on a thread of its own."""
         written = []
-        for count, (name, array) in enumerate(self._layers.items(), start=1):
-            path = folder / f"{name}.tif"
-            source, fill = array.map(), _fill_value(name)
-
-            def rows_of(rows: slice, source: NDArray[Any] = source, fill: float = fill) -> NDArray[Any]:
-                return self.placement.gather(source, rows, fill)
-
-            write_layer(path, rows_of, self.placement.grid, LAYERS[name], tags=self._tags)
-            written.append((LAYERS[name], path))
-            progress("write layers", count, len(self._layers))
+        with ThreadPoolExecutor(self.plan.workers) as pool:
+            for count, path in enumerate(pool.map(partial(self._write_layer, folder), self._layers), start=1):
+                written.append((LAYERS[path.stem], path))
+                progress("write layers", count, len(self._layers))
         return written
+
+    def _write_layer(self, folder: Path, name: str) -> Path:
+        path = folder / f"{name}.tif"
+        source, fill = self._layers[name].map(), _fill_value(name)
+
+        def rows_of(rows: slice) -> NDArray[Any]:
+            return self.placement.gather(source, rows, fill)
+
+        write_layer(path, rows_of, self.placement.grid, LAYERS[name], tags=self._tags)
+        return path
 
     @property
     def _tags(self) -> dict[str, str]:

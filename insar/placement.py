@@ -69,6 +69,8 @@ def place_stack(
     MissingInputError
         If a map is asked for and the stack has no look-up table.
     """
+    if crs is not None:
+        crs = Projection(crs).name
     latitude, longitude = stack.geometry.latitude, stack.geometry.longitude
     asked = crs is not None or resolution is not None or bounds is not None
     if not stack.in_radar_coordinates:

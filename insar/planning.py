@@ -104,11 +104,11 @@ def plan_run(settings: Settings) -> Plan:
         If anything about the input or the options is wrong.
     """
     full_stack = open_stack(settings.stack, settings.processor)
-    survey = survey_stack(full_stack) if settings.min_coherence is not None else None
+    survey = survey_stack(full_stack, settings.workers) if settings.min_coherence is not None else None
     network = choose_network(full_stack, settings, survey)
     stack = full_stack.select(network.kept)
     if settings.reference_choice == "auto":
-        survey = _reduced(survey, network) if survey is not None else survey_stack(stack)
+        survey = _reduced(survey, network) if survey is not None else survey_stack(stack, settings.workers)
     reference = find_reference(stack, settings.reference_choice, survey)
     if reference.unusable_pairs:
         network = network.without(

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from insar.stack import Stack
+from insar.blocks import available_workers
+from insar.stack import Cube, Stack
 
 LATTICE = 100
 """Rows and columns looked at, at most; a smaller scene is read whole."""
@@ -49,17 +52,23 @@ class Survey:
         return share
 
 
-def survey_stack(stack: Stack) -> Survey:
-    """Read the lattice of a stack, row by row."""
+def survey_stack(stack: Stack, workers: int | None = None) -> Survey:
+    """Read the lattice of a stack, row by row, on several threads (all processors where None)."""
     rows = _spread(stack.shape[0])
     cols = _spread(stack.shape[1])
-    phase, coherence = (
-        None
-        if cube is None
-        else np.concatenate([cube.read(slice(int(row), int(row) + 1), slice(None))[:, :, cols] for row in rows], axis=1)
-        for cube in (stack.unwrapped_phase, stack.coherence)
-    )
+    with ThreadPoolExecutor(workers or available_workers()) as pool:
+        phase, coherence = (
+            None if cube is None else np.concatenate(list(pool.map(_row_reader(cube, cols), rows.tolist())), axis=1)
+            for cube in (stack.unwrapped_phase, stack.coherence)
+        )
     return Survey(rows, cols, phase, coherence)
+
+
+def _row_reader(cube: Cube, cols: NDArray[np.intp]) -> Callable[[int], NDArray[np.float32]]:
+    def read(row: int) -> NDArray[np.float32]:
+        return cube.read(slice(row, row + 1), slice(None))[:, :, cols]
+
+    return read
 
 
 def _spread(size: int) -> NDArray[np.intp]:

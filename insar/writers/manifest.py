@@ -38,6 +38,7 @@ def write_manifest(
     left_out: Mapping[str, str],
     grid: Grid | None = None,
     files: Iterable[Path] = (),
+    checksums: Mapping[Path, str] | None = None,
     started: datetime | None = None,
     finished: datetime | None = None,
 ) -> Path:
@@ -61,6 +62,8 @@ def write_manifest(
         Grid of the layers; that of the stack by default.
     files
         Further files inside `folder` to list with their checksum, such as the time series.
+    checksums
+        Checksums of files that are known already.
     started, finished
         When the run began and ended.
 
@@ -69,12 +72,13 @@ def write_manifest(
     Path
         The manifest, written under a temporary name and then renamed.
     """
+    known = checksums or {}
     content = {
         "format": _FORMAT,
         "grid": _described_grid(grid or stack.grid),
-        "layers": [_described_layer(definition, path, folder) for definition, path in layers],
+        "layers": [_described_layer(definition, path, folder, known) for definition, path in layers],
         "left_out": [{"name": name, "reason": reason} for name, reason in left_out.items()],
-        "files": [_described_file(path, folder) for path in files],
+        "files": [_described_file(path, folder, known) for path in files],
         "inputs": _described_stack(stack),
         "configuration": configuration,
         "summary": summary,
@@ -82,6 +86,84 @@ def write_manifest(
         "started": started,
         "finished": finished,
     }
+    return _written(folder, content)
+
+
+def write_derived_manifest(
+    folder: Path,
+    *,
+    layers: Sequence[tuple[LayerDefinition, Path]],
+    grid: Grid,
+    inputs: Mapping[str, Any],
+    configuration: Mapping[str, Any],
+    summary: Mapping[str, Any],
+    left_out: Mapping[str, str],
+    files: Iterable[Path] = (),
+    checksums: Mapping[Path, str] | None = None,
+    started: datetime | None = None,
+    finished: datetime | None = None,
+) -> Path:
+    """Write the manifest of a result that was made of other results instead of a stack.
+
+    Parameters
+    ----------
+    inputs
+        The results it was made of, by role.
+    folder, layers, grid, configuration, summary, left_out, files, started, finished
+        As of `write_manifest`.
+    """
+    known = checksums or {}
+    content = {
+        "format": _FORMAT,
+        "grid": _described_grid(grid),
+        "layers": [_described_layer(definition, path, folder, known) for definition, path in layers],
+        "left_out": [{"name": name, "reason": reason} for name, reason in left_out.items()],
+        "files": [_described_file(path, folder, known) for path in files],
+        "inputs": inputs,
+        "configuration": configuration,
+        "summary": summary,
+        "versions": versions(),
+        "started": started,
+        "finished": finished,
+    }
+    return _written(folder, content)
+
+
+def replace_layers(
+    folder: Path,
+    *,
+    product: str,
+    names: Iterable[str],
+    layers: Sequence[tuple[LayerDefinition, Path]] = (),
+    facts: Mapping[str, Any] | None = None,
+) -> Path:
+    """Take the layers of an added product out of a manifest, and list those that are there now.
+
+    Called without `layers` before files are replaced, and with them after: a layer that is listed is whole.
+
+    Parameters
+    ----------
+    folder
+        Result folder.
+    product
+        What the layers belong to; `facts` are kept under this name in ``products``.
+    names
+        Every layer that the product may have.
+    layers
+        What each layer is and its file, inside `folder`.
+    facts
+        How it was made; None for no product.
+    """
+    content = read_manifest(folder)
+    dropped = set(names)
+    kept = [layer for layer in content.get("layers") or [] if layer.get("name") not in dropped]
+    content["layers"] = kept + [_described_layer(definition, path, folder, {}) for definition, path in layers]
+    products = {name: told for name, told in (content.get("products") or {}).items() if name != product}
+    content["products"] = products if facts is None else {**products, product: facts}
+    return _written(folder, content)
+
+
+def _written(folder: Path, content: Mapping[str, Any]) -> Path:
     target = folder / NAME
     partial = folder / f".{NAME}.partial"
     try:
@@ -157,7 +239,9 @@ def _described_grid(grid: Grid) -> dict[str, Any]:
     }
 
 
-def _described_layer(definition: LayerDefinition, path: Path, folder: Path) -> dict[str, Any]:
+def _described_layer(
+    definition: LayerDefinition, path: Path, folder: Path, checksums: Mapping[Path, str]
+) -> dict[str, Any]:
     return {
         "name": definition.name,
         "unit": definition.unit,
@@ -165,15 +249,15 @@ def _described_layer(definition: LayerDefinition, path: Path, folder: Path) -> d
         "description": definition.description,
         "dtype": definition.dtype,
         "nodata": "nan" if np.dtype(definition.dtype).kind == "f" else definition.nodata,
-        **_described_file(path, folder),
+        **_described_file(path, folder, checksums),
     }
 
 
-def _described_file(path: Path, folder: Path) -> dict[str, Any]:
+def _described_file(path: Path, folder: Path, checksums: Mapping[Path, str]) -> dict[str, Any]:
     return {
         "file": path.relative_to(folder).as_posix(),
         "bytes": path.stat().st_size,
-        "sha256": checksum(path),
+        "sha256": checksums.get(path) or checksum(path),
     }
 
 
