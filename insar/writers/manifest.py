@@ -72,21 +72,19 @@ def write_manifest(
     Path
         The manifest, written under a temporary name and then renamed.
     """
-    known = checksums or {}
-    content = {
-        "format": _FORMAT,
-        "grid": _described_grid(grid or stack.grid),
-        "layers": [_described_layer(definition, path, folder, known) for definition, path in layers],
-        "left_out": [{"name": name, "reason": reason} for name, reason in left_out.items()],
-        "files": [_described_file(path, folder, known) for path in files],
-        "inputs": _described_stack(stack),
-        "configuration": configuration,
-        "summary": summary,
-        "versions": versions(),
-        "started": started,
-        "finished": finished,
-    }
-    return _written(folder, content)
+    return write_derived_manifest(
+        folder,
+        layers=layers,
+        grid=grid or stack.grid,
+        inputs=_described_stack(stack),
+        configuration=configuration,
+        summary=summary,
+        left_out=left_out,
+        files=files,
+        checksums=checksums,
+        started=started,
+        finished=finished,
+    )
 
 
 def write_derived_manifest(
@@ -109,7 +107,7 @@ def write_derived_manifest(
     ----------
     inputs
         The results it was made of, by role.
-    folder, layers, grid, configuration, summary, left_out, files, started, finished
+    folder, layers, grid, configuration, summary, left_out, files, checksums, started, finished
         As of `write_manifest`.
     """
     known = checksums or {}

@@ -76,16 +76,50 @@ def create_timeseries_file(
     perpendicular_baselines_m
         (date,) relative to the first date; NaN where unknown.
     """
+    _create(path, _attributes(grid, dates, stack, reference), grid, dates, perpendicular_baselines_m)
+
+
+def create_component_file(path: Path, *, grid: Grid, dates: Sequence[date], component: str) -> None:
+    """Create a file for one component of the motion, east or vertical, of no single sensor or pass.
+
+    Parameters
+    ----------
+    path
+        File to create, under a temporary name until it is whole; one that is there is replaced.
+    grid
+        Map grid of the result.
+    dates
+        Dates in order.
+    component
+        What the displacements are, for the attribute ``COMPONENT``.
+    """
+    known: dict[str, object | None] = {
+        **_series_attributes(grid, dates),
+        "PROCESSOR": "insar",
+        "COMPONENT": component,
+        **_map_attributes(grid),
+    }
+    attributes = {name: str(value) for name, value in known.items() if value is not None}
+    _create(path, attributes, grid, dates, None)
+
+
+def _create(
+    path: Path,
+    attributes: dict[str, str],
+    grid: Grid,
+    dates: Sequence[date],
+    perpendicular_baselines_m: NDArray[np.floating] | None,
+) -> None:
     import h5py
 
     partial = path.with_name(f".{path.name}.partial")
-    attributes = _attributes(grid, dates, stack, reference)
     try:
         # Aligned, so that the map of one row block never shares a page with the metadata.
         with h5py.File(partial, "w", alignment_threshold=_PAGE, alignment_interval=_PAGE) as sink:
             sink.attrs.update(attributes)
             sink["date"] = np.array([f"{day:%Y%m%d}" for day in dates], dtype="S8")
-            sink["bperp"] = np.asarray(perpendicular_baselines_m, dtype="<f4")
+            if perpendicular_baselines_m is not None:
+                sink["bperp"] = np.asarray(perpendicular_baselines_m, dtype="<f4")
             creation = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
             creation.set_layout(h5py.h5d.CONTIGUOUS)
             creation.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)
@@ -193,14 +227,7 @@ def _attributes(grid: Grid, dates: Sequence[date], stack: Stack, reference: RowC
     """MintPy's attributes, in its names and units; what is unknown is left out rather than invented."""
     acquisition = stack.acquisition
     known: dict[str, object | None] = {
-        "FILE_TYPE": "timeseries",
-        "DATA_TYPE": "float32",
-        "UNIT": "m",
-        "LENGTH": grid.rows,
-        "WIDTH": grid.cols,
-        "START_DATE": f"{dates[0]:%Y%m%d}",
-        "END_DATE": f"{dates[-1]:%Y%m%d}",
-        "REF_DATE": f"{dates[0]:%Y%m%d}",
+        **_series_attributes(grid, dates),
         "WAVELENGTH": stack.wavelength_m,
         "PROCESSOR": stack.processor,
         "PLATFORM": acquisition.platform,
@@ -226,6 +253,19 @@ def _attributes(grid: Grid, dates: Sequence[date], stack: Stack, reference: RowC
             known["REF_LAT"] = grid.bounds[3] - (reference.row + 0.5) * height
             known["REF_LON"] = grid.bounds[0] + (reference.col + 0.5) * width
     return {name: str(value) for name, value in known.items() if value is not None}
+
+
+def _series_attributes(grid: Grid, dates: Sequence[date]) -> dict[str, object]:
+    return {
+        "FILE_TYPE": "timeseries",
+        "DATA_TYPE": "float32",
+        "UNIT": "m",
+        "LENGTH": grid.rows,
+        "WIDTH": grid.cols,
+        "START_DATE": f"{dates[0]:%Y%m%d}",
+        "END_DATE": f"{dates[-1]:%Y%m%d}",
+        "REF_DATE": f"{dates[0]:%Y%m%d}",
+    }
 
 
 def _map_attributes(grid: Grid) -> dict[str, object | None]:
