@@ -9,7 +9,7 @@ depends on the pairs alone; a missing sample only removes an edge, so one plan s
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,9 +18,8 @@ GROUND = -1
 """Position of the first date, whose phase is 0."""
 
 
-@dataclass(frozen=True, slots=True)
-class EliminationPlan:
-    """Static structure of the elimination.
+class EliminationPlan(NamedTuple):
+    """Static structure of the elimination, in the form that kernels take.
 
     A *position* is a date's place in the order of elimination, or `GROUND`. A *link* joins a position to one that is
     eliminated later; links are numbered consecutively, those of one position together.

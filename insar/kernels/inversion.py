@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from insar.elimination import EliminationPlan
 from insar.kernels.jit import kernel
 
 TILE = 128
@@ -62,12 +63,7 @@ def _weigh_samples(
 @kernel
 def _eliminate(
     count: int,
-    link_start: NDArray[np.int64],
-    link_to: NDArray[np.int64],
-    mesh_start: NDArray[np.int64],
-    mesh_first: NDArray[np.int64],
-    mesh_second: NDArray[np.int64],
-    mesh_into: NDArray[np.int64],
+    plan: EliminationPlan,
     c: NDArray[np.float64],
     g: NDArray[np.float64],
     inverse: NDArray[np.float64],
@@ -80,8 +76,8 @@ def _eliminate(
     no path to the ground or to a date that is still there, which is how a new subset of the network shows.
     (Grassmann, Taksar & Heyman 1985 eliminate Markov chains in the same way.)
     """
-    for node in range(len(link_start) - 1):
-        first, last = link_start[node], link_start[node + 1]
+    for node in range(len(plan.link_start) - 1):
+        first, last = plan.link_start[node], plan.link_start[node + 1]
         pivot = inverse[node]
         ground = g[node]
         for pixel in range(count):
@@ -94,12 +90,12 @@ def _eliminate(
             roots[pixel] += pivot[pixel] == 0.0
         for pixel in range(count):
             pivot[pixel] = 1.0 / pivot[pixel] if pivot[pixel] > 0.0 else 0.0
-        for update in range(mesh_start[node], mesh_start[node + 1]):
-            one, two, into = c[mesh_first[update]], c[mesh_second[update]], c[mesh_into[update]]
+        for update in range(plan.mesh_start[node], plan.mesh_start[node + 1]):
+            one, two, into = c[plan.mesh_first[update]], c[plan.mesh_second[update]], c[plan.mesh_into[update]]
             for pixel in range(count):
                 into[pixel] += one[pixel] * pivot[pixel] * two[pixel]
         for link in range(first, last):
-            multiplier, target = c[link], g[link_to[link]]
+            multiplier, target = c[link], g[plan.link_to[link]]
             for pixel in range(count):
                 multiplier[pixel] *= pivot[pixel]
                 target[pixel] += multiplier[pixel] * ground[pixel]
@@ -108,18 +104,17 @@ def _eliminate(
 @kernel
 def _substitute(
     count: int,
-    link_start: NDArray[np.int64],
-    link_to: NDArray[np.int64],
+    plan: EliminationPlan,
     c: NDArray[np.float64],
     inverse: NDArray[np.float64],
     y: NDArray[np.float64],
 ) -> None:
     """Forward and backward substitution with factors of each pixel; `y` becomes `phi`."""
-    nodes = len(link_start) - 1
+    nodes = len(plan.link_start) - 1
     for node in range(nodes):
         current = y[node]
-        for link in range(link_start[node], link_start[node + 1]):
-            multiplier, target = c[link], y[link_to[link]]
+        for link in range(plan.link_start[node], plan.link_start[node + 1]):
+            multiplier, target = c[link], y[plan.link_to[link]]
             for pixel in range(count):
                 target[pixel] += multiplier[pixel] * current[pixel]
     for node in range(nodes - 1, -1, -1):
@@ -127,8 +122,8 @@ def _substitute(
         pivot = inverse[node]
         for pixel in range(count):
             current[pixel] *= pivot[pixel]
-        for link in range(link_start[node], link_start[node + 1]):
-            multiplier, source = c[link], y[link_to[link]]
+        for link in range(plan.link_start[node], plan.link_start[node + 1]):
+            multiplier, source = c[link], y[plan.link_to[link]]
             for pixel in range(count):
                 current[pixel] += multiplier[pixel] * source[pixel]
 
@@ -136,19 +131,18 @@ def _substitute(
 @kernel
 def _substitute_shared(
     count: int,
-    link_start: NDArray[np.int64],
-    link_to: NDArray[np.int64],
+    plan: EliminationPlan,
     c: NDArray[np.float64],
     inverse: NDArray[np.float64],
     y: NDArray[np.float64],
 ) -> None:
     """As `_substitute`, with the same factors for all pixels: the same operations, hence the same bits."""
-    nodes = len(link_start) - 1
+    nodes = len(plan.link_start) - 1
     for node in range(nodes):
         current = y[node]
-        for link in range(link_start[node], link_start[node + 1]):
+        for link in range(plan.link_start[node], plan.link_start[node + 1]):
             multiplier = c[link, 0]
-            target = y[link_to[link]]
+            target = y[plan.link_to[link]]
             for pixel in range(count):
                 target[pixel] += multiplier * current[pixel]
     for node in range(nodes - 1, -1, -1):
@@ -156,9 +150,9 @@ def _substitute_shared(
         pivot = inverse[node, 0]
         for pixel in range(count):
             current[pixel] *= pivot
-        for link in range(link_start[node], link_start[node + 1]):
+        for link in range(plan.link_start[node], plan.link_start[node + 1]):
             multiplier = c[link, 0]
-            source = y[link_to[link]]
+            source = y[plan.link_to[link]]
             for pixel in range(count):
                 current[pixel] += multiplier * source[pixel]
 
@@ -166,14 +160,9 @@ def _substitute_shared(
 @kernel
 def _join_subsets(
     pixel: int,
-    factor: int,
-    order: NDArray[np.int64],
-    days: NDArray[np.float64],
-    link_start: NDArray[np.int64],
-    link_to: NDArray[np.int64],
-    c: NDArray[np.float64],
-    g: NDArray[np.float64],
-    inverse: NDArray[np.float64],
+    column: int,
+    plan: EliminationPlan,
+    factors: tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]],
     y: NDArray[np.float64],
     subset: NDArray[np.int64],
     phase: NDArray[np.float64],
@@ -183,25 +172,26 @@ def _join_subsets(
     """Shift the subsets of one pixel's network so that the interval velocities have the least norm.
 
     Each subset is solved up to a constant. The constants that minimise ``sum(((phi_k - phi_(k-1)) / dt_k)^2)`` over
-    consecutive dates give the minimum-norm solution of ``B v = dphi``. `factor` is the column of the elimination that
-    holds this pixel's factors.
+    consecutive dates give the minimum-norm solution of ``B v = dphi``. `factors` are `c`, `g` and `inverse` after the
+    elimination, `column` where in them this pixel's are.
     """
-    nodes = len(order)
+    c, g, inverse = factors
+    nodes = len(plan.order)
     subsets = 1
     subset[0] = 0
     phase[0] = 0.0
     for node in range(nodes - 1, -1, -1):
-        date = order[node]
+        date = plan.order[node]
         phase[date] = y[node, pixel]
-        if inverse[node, factor] == 0.0:
+        if inverse[node, column] == 0.0:
             subset[date] = subsets
             subsets += 1
             continue
         subset[date] = 0
-        if g[node, factor] == 0.0:
-            for link in range(link_start[node], link_start[node + 1]):
-                if c[link, factor] > 0.0:
-                    subset[date] = subset[order[link_to[link]]]
+        if g[node, column] == 0.0:
+            for link in range(plan.link_start[node], plan.link_start[node + 1]):
+                if c[link, column] > 0.0:
+                    subset[date] = subset[plan.order[plan.link_to[link]]]
                     break
     for row in range(subsets):
         offset[row] = 0.0
@@ -211,7 +201,7 @@ def _join_subsets(
         one, two = subset[date - 1], subset[date]
         if one == two:
             continue
-        weight = 1.0 / (days[date] - days[date - 1]) ** 2
+        weight = 1.0 / (plan.days[date] - plan.days[date - 1]) ** 2
         step = weight * (phase[date] - phase[date - 1])
         normal[one, one] += weight
         normal[two, two] += weight
@@ -237,7 +227,7 @@ def _join_subsets(
             total -= normal[inner, row] * offset[inner]
         offset[row] = total / normal[row, row]
     for node in range(nodes):
-        label = subset[order[node]]
+        label = subset[plan.order[node]]
         if label > 0:
             y[node, pixel] += offset[label]
 
@@ -302,17 +292,7 @@ def invert_pixels(
     mode: int,
     tables: NDArray[np.floating],
     lookup: NDArray[np.float64],
-    order: NDArray[np.int64],
-    days: NDArray[np.float64],
-    link_start: NDArray[np.int64],
-    link_to: NDArray[np.int64],
-    mesh_start: NDArray[np.int64],
-    mesh_first: NDArray[np.int64],
-    mesh_second: NDArray[np.int64],
-    mesh_into: NDArray[np.int64],
-    pair_first: NDArray[np.int64],
-    pair_second: NDArray[np.int64],
-    pair_link: NDArray[np.int64],
+    plan: EliminationPlan,
     scale: float,
     series: NDArray[np.floating],
     temporal_coherence: NDArray[np.float32],
@@ -332,8 +312,8 @@ def invert_pixels(
         `WEIGHT_NONE`; `WEIGHT_TABLE` with coherence (pair, pixel) and a table of weights: a row of zeros, then for
         coherences evenly spread over 0..1 the weight and its step to the next; `WEIGHT_GIVEN` with weights
         (pair, pixel). A weight that is not positive removes the sample.
-    order ... pair_link
-        The arrays of an `EliminationPlan`.
+    plan
+        What `insar.elimination.plan_elimination` gives.
     scale
         Factor from radians to the unit of `series` and `residual_rms`.
     series
@@ -342,8 +322,8 @@ def invert_pixels(
         (pixel,) out.
     """
     pair_count, pixel_count = phase.shape
-    nodes = len(order)
-    links = len(link_to)
+    nodes = len(plan.order)
+    links = len(plan.link_to)
     c = np.empty((max(links, 1), TILE), np.float64)
     g = np.empty((nodes, TILE), np.float64)
     inverse = np.empty((nodes, TILE), np.float64)
@@ -368,23 +348,11 @@ def invert_pixels(
     complete_inverse = np.empty((nodes, 1), np.float64)
     complete_roots = np.zeros(1, np.int64)
     for pair in range(pair_count):
-        if pair_link[pair] >= 0:
-            complete_c[pair_link[pair], 0] += 1.0
+        if plan.pair_link[pair] >= 0:
+            complete_c[plan.pair_link[pair], 0] += 1.0
         else:
-            complete_g[max(pair_first[pair], pair_second[pair]), 0] += 1.0
-    _eliminate(
-        1,
-        link_start,
-        link_to,
-        mesh_start,
-        mesh_first,
-        mesh_second,
-        mesh_into,
-        complete_c,
-        complete_g,
-        complete_inverse,
-        complete_roots,
-    )
+            complete_g[max(plan.pair_first[pair], plan.pair_second[pair]), 0] += 1.0
+    _eliminate(1, plan, complete_c, complete_g, complete_inverse, complete_roots)
 
     for start in range(0, pixel_count, TILE):
         count = min(TILE, pixel_count - start)
@@ -403,7 +371,7 @@ def invert_pixels(
         # The row after the last date takes what belongs to the ground, so that no branch is needed.
         if complete:
             for pair in range(pair_count):
-                first, second = pair_first[pair], pair_second[pair]
+                first, second = plan.pair_first[pair], plan.pair_second[pair]
                 into = y[second if second >= 0 else nodes]
                 out_of = y[first if first >= 0 else nodes]
                 samples = phase[pair, start : start + count]
@@ -412,7 +380,7 @@ def invert_pixels(
                     flow = np.float64(samples[pixel]) - reference
                     into[pixel] += flow
                     out_of[pixel] -= flow
-            _substitute_shared(count, link_start, link_to, complete_c, complete_inverse, y)
+            _substitute_shared(count, plan, complete_c, complete_inverse, y)
             used[:] = pair_count
             roots[:] = complete_roots[0]
         else:
@@ -420,10 +388,10 @@ def invert_pixels(
             g[:] = 0.0
             roots[:] = 0
             for pair in range(pair_count):
-                first, second = pair_first[pair], pair_second[pair]
+                first, second = plan.pair_first[pair], plan.pair_second[pair]
                 into = y[second if second >= 0 else nodes]
                 out_of = y[first if first >= 0 else nodes]
-                link = pair_link[pair]
+                link = plan.pair_link[pair]
                 conductance = c[link] if link >= 0 else g[max(first, second)]
                 samples = phase[pair, start : start + count]
                 reference = reference_phase[pair]
@@ -436,40 +404,23 @@ def invert_pixels(
                     conductance[pixel] += weight
                     into[pixel] += flow
                     out_of[pixel] -= flow
-            _eliminate(
-                count,
-                link_start,
-                link_to,
-                mesh_start,
-                mesh_first,
-                mesh_second,
-                mesh_into,
-                c,
-                g,
-                inverse,
-                roots,
-            )
-            _substitute(count, link_start, link_to, c, inverse, y)
+            _eliminate(count, plan, c, g, inverse, roots)
+            _substitute(count, plan, c, inverse, y)
         y[nodes, :] = 0.0
 
         for pixel in range(count):
             if roots[pixel] > 0 and used[pixel] > 0:
                 if complete:
-                    _join_subsets(
-                        pixel, 0, order, days, link_start, link_to, complete_c, complete_g, complete_inverse, y,
-                        subset, one_phase, normal, offset,
-                    )  # fmt: skip
+                    factors, column = (complete_c, complete_g, complete_inverse), 0
                 else:
-                    _join_subsets(
-                        pixel, pixel, order, days, link_start, link_to, c, g, inverse, y,
-                        subset, one_phase, normal, offset,
-                    )  # fmt: skip
+                    factors, column = (c, g, inverse), pixel
+                _join_subsets(pixel, column, plan, factors, y, subset, one_phase, normal, offset)
 
         squares[:] = 0.0
         real[:] = 0.0
         imaginary[:] = 0.0
         for pair in range(pair_count):
-            first, second = pair_first[pair], pair_second[pair]
+            first, second = plan.pair_first[pair], plan.pair_second[pair]
             later = y[second if second >= 0 else nodes]
             earlier = y[first if first >= 0 else nodes]
             samples = phase[pair, start : start + count]
@@ -503,7 +454,7 @@ def invert_pixels(
         for pixel in range(count):
             series[0, start + pixel] = 0.0 if used[pixel] > 0 else np.nan
         for node in range(nodes):
-            target = series[order[node], start : start + count]
+            target = series[plan.order[node], start : start + count]
             values = y[node]
             for pixel in range(count):
                 target[pixel] = scale * values[pixel] if used[pixel] > 0 else np.nan
