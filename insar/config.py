@@ -15,6 +15,7 @@ from insar.errors import InputError, InsarError, MissingInputError, OptionError
 from insar.grid import LonLat, RowCol
 from insar.network import NetworkKind, NetworkSelection
 from insar.reference import ReferenceChoice
+from insar.solver import Norm
 from insar.weights import Weighting
 
 
@@ -101,6 +102,11 @@ class Settings(BaseModel):
     weights: Weighting = Field(
         Weighting.NONE,
         description="Weights of the inversion: none, coherence, variance or fisher",
+        json_schema_extra={"group": "Inversion"},
+    )
+    norm: Norm = Field(
+        Norm.L2,
+        description="Norm of the residuals that is minimised: l2, or l1 against unwrapping errors",
         json_schema_extra={"group": "Inversion"},
     )
     looks: float | None = Field(

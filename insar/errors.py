@@ -7,7 +7,9 @@ required of it, what arrived instead, and what to do.
 from __future__ import annotations
 
 from collections.abc import Callable
+from enum import StrEnum
 from pathlib import Path
+from typing import TypeVar
 
 
 class InsarError(Exception):
@@ -54,3 +56,16 @@ class MissingInputError(InsarError, FileNotFoundError):
 
 class OptionError(InsarError, ValueError):
     """An option, a configuration key or an argument has a value that cannot be used."""
+
+
+Choice = TypeVar("Choice", bound=StrEnum)
+
+
+def parse_choice(kind: type[Choice], value: str, subject: str) -> Choice:
+    """A member of an enumeration by its value; raises `OptionError` that lists them."""
+    try:
+        return kind(value)
+    except ValueError:
+        raise OptionError(
+            subject, required="one of " + ", ".join(kind), found=repr(value), remedy="Choose one of them"
+        ) from None

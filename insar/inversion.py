@@ -15,19 +15,23 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from insar.blocks import Progress, available_workers, map_blocks, no_progress, row_blocks
-from insar.errors import InputError, OptionError
+from insar.errors import InputError, OptionError, parse_choice
 from insar.grid import RowCol
 from insar.phase import los_per_radian
 from insar.reference import ReferenceChoice, find_reference, reference_phase
 from insar.series import TimeSeries
-from insar.solver import NetworkSolver
+from insar.solver import NetworkSolver, Norm
 from insar.stack import Cube, Stack
 from insar.velocity import fit_rate
 from insar.weights import Weighting
 
 
 def invert_network(
-    phase: ArrayLike, pairs: Sequence[tuple[date, date]], weights: ArrayLike | None = None
+    phase: ArrayLike,
+    pairs: Sequence[tuple[date, date]],
+    weights: ArrayLike | None = None,
+    *,
+    norm: Norm | str = Norm.L2,
 ) -> NDArray[np.float64]:
     """Phase of every date from the phases of pairs of dates.
 
@@ -40,6 +44,8 @@ def invert_network(
     weights
         (pair, ...) or (pair,) weights of the squared residuals, the inverse of the phase variance at best; a sample
         whose weight is not positive or not finite is missing. All weigh the same where None.
+    norm
+        ``l2`` for least squares, ``l1`` for least absolute residuals, which outliers do not pull away.
 
     Returns
     -------
@@ -80,7 +86,11 @@ def invert_network(
                 remedy="Put the pairs on the first axis",
             ) from error
         given = np.ascontiguousarray(given)
-    return NetworkSolver(pairs).solve(samples, weights=given, dtype=np.float64).series
+    return (
+        NetworkSolver(pairs, norm=parse_choice(Norm, norm, "norm"))
+        .solve(samples, weights=given, dtype=np.float64)
+        .series
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +124,8 @@ class BlockInverter:
         Pixel whose phase is subtracted.
     weighting, looks
         What weighs the samples; the stack's own number of looks where `looks` is None.
+    norm
+        Norm of the residuals that is minimised.
     reference_size
         Pixels on a side of the reference area.
     with_rate
@@ -127,6 +139,7 @@ class BlockInverter:
         *,
         weighting: Weighting = Weighting.NONE,
         looks: float | None = None,
+        norm: Norm = Norm.L2,
         reference_size: int = 1,
         with_rate: bool = False,
     ) -> None:
@@ -144,6 +157,7 @@ class BlockInverter:
             [(pair.reference, pair.secondary) for pair in stack.pairs],
             weighting=weighting,
             looks=looks if looks is not None else stack.acquisition.looks,
+            norm=norm,
         )
         self._scale = los_per_radian(stack.wavelength_m)
         self._phase: Cube = _required(stack.unwrapped_phase)
@@ -197,6 +211,7 @@ def invert(
     stack: Stack,
     *,
     weights: Weighting | str = Weighting.NONE,
+    norm: Norm | str = Norm.L2,
     reference: ReferenceChoice = "auto",
     reference_size: int = 1,
     looks: float | None = None,
@@ -211,6 +226,8 @@ def invert(
         What `insar.open_stack` returns.
     weights
         ``none``, ``coherence``, ``variance`` (inverse phase variance of a distributed scatterer) or ``fisher``.
+    norm
+        ``l2``, or ``l1``, which a few unwrapping errors do not pull away.
     reference
         ``auto``, a (row, col), or a `LonLat`.
     reference_size
@@ -231,15 +248,7 @@ def invert(
     InputError, OptionError
         If the stack or the options cannot be used; the message says why.
     """
-    try:
-        weighting = Weighting(weights)
-    except ValueError:
-        raise OptionError(
-            "weights",
-            required="one of " + ", ".join(Weighting),
-            found=repr(weights),
-            remedy="Choose one of them",
-        ) from None
+    weighting = parse_choice(Weighting, weights, "weights")
     if reference_size < 1 or reference_size % 2 == 0:
         raise OptionError(
             "reference_size", required="an odd number of pixels", found=str(reference_size), remedy="1 is a point"
@@ -248,7 +257,14 @@ def invert(
     if point.unusable_pairs:
         stack = stack.select([index for index in range(len(stack.pairs)) if index not in point.unusable_pairs])
     threads = workers or available_workers()
-    inverter = BlockInverter(stack, point.pixel, weighting=weighting, looks=looks, reference_size=reference_size)
+    inverter = BlockInverter(
+        stack,
+        point.pixel,
+        weighting=weighting,
+        looks=looks,
+        norm=parse_choice(Norm, norm, "norm"),
+        reference_size=reference_size,
+    )
     rows, cols = stack.shape
     displacement = np.empty((len(inverter.dates), rows, cols), dtype=np.float32)
     layers: dict[str, NDArray[Any]] = {}

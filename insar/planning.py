@@ -75,6 +75,7 @@ class Plan:
             self.reference.pixel,
             weighting=self.settings.weights,
             looks=self.settings.looks,
+            norm=self.settings.norm,
             reference_size=self.settings.reference_size,
             with_rate=with_rate,
         )

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
+from enum import StrEnum
 from typing import Any
 
 import numpy as np
@@ -46,6 +47,13 @@ class Inversion:
     subsets: NDArray[np.uint16]
 
 
+class Norm(StrEnum):
+    """Norm of the residuals that the inversion minimises."""
+
+    L2 = "l2"
+    L1 = "l1"
+
+
 class NetworkSolver:
     """Inverts blocks of pixels of one network; safe to use from several threads.
 
@@ -57,6 +65,9 @@ class NetworkSolver:
         What weighs the samples.
     looks
         Number of looks, where the weighting needs it.
+    norm
+        What is minimised: the weighted sum of squared residuals, or of absolute ones, which a few unwrapping errors
+        do not pull away. L1 is reached by re-weighting, in 50 rounds.
     """
 
     def __init__(
@@ -65,6 +76,7 @@ class NetworkSolver:
         *,
         weighting: Weighting = Weighting.NONE,
         looks: float | None = None,
+        norm: Norm = Norm.L2,
     ) -> None:
         self.dates = tuple(sorted({day for pair in pairs for day in pair}))
         if len(self.dates) < 2:
@@ -86,6 +98,7 @@ class NetworkSolver:
             )
         self.plan: EliminationPlan = plan_elimination(ends, days)
         self.weighting = weighting
+        self.norm = norm
         self._lookup = interpolation_table(weight_table(weighting, looks))
 
     def solve(
@@ -149,6 +162,7 @@ class NetworkSolver:
             np.ascontiguousarray(tables).reshape(pair_count, -1),
             self._lookup,
             self.plan,
+            kernels.NORM_L1 if self.norm is Norm.L1 else kernels.NORM_L2,
             float(scale),
             result.series,
             result.temporal_coherence,

@@ -11,11 +11,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from plain import minimum_norm_series, sequential_network, temporal_coherence
+from scipy import optimize
 
 from insar.errors import OptionError
 from insar.inversion import invert_network
 from insar.kernels.inversion import TILE
-from insar.solver import NetworkSolver
+from insar.solver import NetworkSolver, Norm
 from insar.weights import Weighting, weight_table
 
 
@@ -143,6 +144,60 @@ def test_coherence_becomes_the_weight_it_should(weighting):
     series = NetworkSolver(pairs, weighting=weighting, looks=20).solve(phase, coherence=coherence, dtype=np.float64)
     np.testing.assert_allclose(series.series, minimum_norm_series(phase, pairs, weights), atol=1e-5)
     assert series.pairs_used[0] == np.isfinite(phase[:, 0]).sum() - int(np.isfinite(phase[2, 0]))
+
+
+def _least_absolute(phase, pairs, weights):
+    """Exact solution of the weighted L1 problem of one pixel as a linear programme: its value and the series."""
+    dates = sorted({day for pair in pairs for day in pair})
+    usable = np.flatnonzero(np.isfinite(phase))
+    design = np.zeros((len(usable), len(dates)))
+    for row, pair in enumerate(usable):
+        design[row, dates.index(pairs[pair][0])] = -1.0
+        design[row, dates.index(pairs[pair][1])] = 1.0
+    design = design[:, 1:]
+    count, unknowns = design.shape
+    cost = np.concatenate([np.zeros(unknowns), np.tile(weights[usable], 2)])
+    equations = np.hstack([design, np.eye(count), -np.eye(count)])
+    bounds = [(None, None)] * unknowns + [(0, None)] * (2 * count)
+    solved = optimize.linprog(cost, A_eq=equations, b_eq=phase[usable], bounds=bounds)
+    return solved.fun, np.concatenate([[0.0], solved.x[:unknowns]])
+
+
+def test_l1_recovers_the_truth_under_outliers_as_a_linear_programme_does():
+    pairs = sequential_network(16, 4)
+    dates = sorted({day for pair in pairs for day in pair})
+    random = np.random.default_rng(13)
+    pixels = 200
+    truth = np.cumsum(random.normal(0, 1.0, (16, pixels)), axis=0)
+    truth -= truth[0]
+    phase = np.array([truth[dates.index(two)] - truth[dates.index(one)] for one, two in pairs])
+    phase += random.normal(0, 0.1, phase.shape)
+    phase += 2 * np.pi * random.choice([-1, 1], phase.shape) * (random.random(phase.shape) < 0.1)
+    phase[random.random(phase.shape) < 0.05] = np.nan
+    weights = random.uniform(0.5, 2.0, phase.shape)
+    series = invert_network(phase, pairs, weights, norm="l1")
+    exact = [_least_absolute(phase[:, pixel], pairs, weights[:, pixel]) for pixel in range(pixels)]
+    rms = np.sqrt(np.mean((series - truth) ** 2))
+    exact_rms = np.sqrt(np.mean((np.array([solution for _, solution in exact]).T - truth) ** 2))
+    assert rms <= 1.02 * exact_rms
+    assert rms < 0.5 * np.sqrt(np.mean((invert_network(phase, pairs, weights) - truth) ** 2))
+    modelled = np.array([series[dates.index(two)] - series[dates.index(one)] for one, two in pairs])
+    value = np.nansum(weights * np.abs(phase - modelled), axis=0)
+    np.testing.assert_allclose(value, [least for least, _ in exact], rtol=3e-3)
+
+
+def test_l1_with_gaps_and_subsets_ignores_outliers():
+    pairs = sequential_network(12, 3)
+    dates = sorted({day for pair in pairs for day in pair})
+    truth = 0.01 * np.array([(day - dates[0]).days for day in dates])
+    phase = np.array([truth[dates.index(two)] - truth[dates.index(one)] for one, two in pairs])[:, None]
+    # All pairs across the sixth date are missing: two subsets, the second with an outlier.
+    phase[[one < dates[6] <= two for one, two in pairs]] = np.nan
+    phase[-2] += 2 * np.pi
+    result = NetworkSolver(pairs, norm=Norm.L1).solve(phase, dtype=np.float64)
+    assert result.subsets[0] == 2
+    np.testing.assert_allclose(np.diff(result.series[:6, 0]), np.diff(truth[:6]), atol=1e-4)
+    np.testing.assert_allclose(np.diff(result.series[6:, 0]), np.diff(truth[6:]), atol=1e-4)
 
 
 def test_a_pixel_without_samples_is_nan():
