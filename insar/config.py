@@ -16,6 +16,8 @@ from insar.grid import LonLat, RowCol
 from insar.network import NetworkKind, NetworkSelection
 from insar.reference import ReferenceChoice
 from insar.solver import Norm
+from insar.timefunctions import DEFAULT_MODEL
+from insar.velocity import RECENT_DAYS
 from insar.weights import Weighting
 
 
@@ -113,6 +115,18 @@ class Settings(BaseModel):
         None,
         description="Looks in range times azimuth, where the stack does not say",
         json_schema_extra={"group": "Inversion"},
+    )
+    model: str = Field(
+        DEFAULT_MODEL,
+        description="Model of time of the rate: linear[+poly:N][+annual][+semiannual][+step:DATE][+exp:DATE:DAYS]"
+        "[+log:DATE:DAYS]",
+        json_schema_extra={"group": "Rate"},
+    )
+    recent_days: float = Field(
+        RECENT_DAYS,
+        gt=0,
+        description="Trailing window of the recent rate, in days",
+        json_schema_extra={"group": "Rate"},
     )
     bbox: tuple[float, float, float, float] | None = Field(
         None,

@@ -22,7 +22,8 @@ from insar.reference import ReferenceChoice, find_reference, reference_phase
 from insar.series import TimeSeries
 from insar.solver import NetworkSolver, Norm
 from insar.stack import Cube, Stack
-from insar.velocity import fit_rate
+from insar.timefunctions import DEFAULT_MODEL, parse_model
+from insar.velocity import LEAST_RECENT_DATES, RECENT_DAYS, fit_rate, fit_recent_rate, recent_dates
 from insar.weights import Weighting
 
 
@@ -130,6 +131,10 @@ class BlockInverter:
         Pixels on a side of the reference area.
     with_rate
         Whether to fit the rate, and to average the coherence where there is any.
+    model
+        Model of time of the rate, see `insar.fit_velocity`.
+    recent_days
+        Trailing window of the recent rate.
     """
 
     def __init__(
@@ -142,6 +147,8 @@ class BlockInverter:
         norm: Norm = Norm.L2,
         reference_size: int = 1,
         with_rate: bool = False,
+        model: str = DEFAULT_MODEL,
+        recent_days: float = RECENT_DAYS,
     ) -> None:
         if weighting.needs_coherence and stack.coherence is None:
             raise InputError(
@@ -153,6 +160,8 @@ class BlockInverter:
         self.reference_phase = reference_phase(stack, reference, reference_size)
         self.stack = stack
         self.with_rate = with_rate
+        self._model = parse_model(model)
+        self._recent_days = recent_days
         self.solver = NetworkSolver(
             [(pair.reference, pair.secondary) for pair in stack.pairs],
             weighting=weighting,
@@ -163,10 +172,31 @@ class BlockInverter:
         self._phase: Cube = _required(stack.unwrapped_phase)
         self._coherence = stack.coherence if weighting.needs_coherence or with_rate else None
 
+        if with_rate:
+            # Refused before the work starts, not in its first block.
+            self._model.design(self.dates)
+
     @property
     def dates(self) -> tuple[date, ...]:
         """Dates of the series."""
         return self.solver.dates
+
+    @property
+    def left_out(self) -> dict[str, str]:
+        """Layers that blocks will not have, and why."""
+        reasons = {}
+        if self.stack.coherence is None:
+            reasons["mean_coherence"] = "the stack has no coherence"
+        if self._model.degree < 2:
+            reasons["acceleration"] = "the model of time has no quadratic term: --model linear+poly:2"
+        if 1 not in self._model.periods_per_year:
+            reasons["seasonal_amplitude"] = "the model of time has no annual term: --model linear+annual"
+        count = recent_dates(self.dates, self._recent_days)
+        if count < LEAST_RECENT_DATES:
+            reasons["velocity_recent"] = (
+                f"{count} dates in the last {self._recent_days:g} days, {LEAST_RECENT_DATES} are needed: --recent-days"
+            )
+        return reasons
 
     @property
     def bytes_per_row(self) -> int:
@@ -198,9 +228,15 @@ class BlockInverter:
         }
         sums = counts = None
         if self.with_rate:
-            rate = fit_rate(inverted.series, self.dates)
+            rate = fit_rate(inverted.series, self.dates, self._model)
             layers["velocity"] = rate.velocity
             layers["velocity_std"] = rate.velocity_std
+            optional = {
+                "acceleration": rate.acceleration,
+                "seasonal_amplitude": rate.seasonal_amplitude,
+                "velocity_recent": fit_recent_rate(inverted.series, self.dates, self._recent_days),
+            }
+            layers |= {name: values for name, values in optional.items() if values is not None}
             layers["cumulative_displacement"] = inverted.series[-1]
             if coherence is not None:
                 layers["mean_coherence"], sums, counts = _average_coherence(coherence)

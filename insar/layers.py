@@ -52,6 +52,9 @@ LAYERS: dict[str, LayerDefinition] = {
             "Line-of-sight displacement of the last date relative to the first",
             TOWARD_SATELLITE,
         ),
+        LayerDefinition("acceleration", "m/yr2", "Acceleration along the line of sight", TOWARD_SATELLITE),
+        LayerDefinition("velocity_recent", "m/yr", "Line-of-sight rate over the trailing window", TOWARD_SATELLITE),
+        LayerDefinition("seasonal_amplitude", "m", "Amplitude of the annual term"),
         LayerDefinition("temporal_coherence", "1", "Agreement of interferograms with the inverted time series, 0 to 1"),
         LayerDefinition("mean_coherence", "1", "Average spatial coherence over the interferograms used"),
         LayerDefinition(

@@ -38,7 +38,15 @@ logger = logging.getLogger(__name__)
 
 WORKSPACE = ".work"
 INVERSION_LAYERS = ("temporal_coherence", "residual_rms", "pairs_used", "subsets", "quality")
-RATE_LAYERS = ("velocity", "velocity_std", "cumulative_displacement", "mean_coherence")
+RATE_LAYERS = (
+    "velocity",
+    "velocity_std",
+    "cumulative_displacement",
+    "acceleration",
+    "velocity_recent",
+    "seasonal_amplitude",
+    "mean_coherence",
+)
 GEOMETRY_LAYERS = ("height", "incidence_angle", "azimuth_angle")
 
 ROWS_PER_PASS = 512
@@ -175,10 +183,8 @@ class _Results:
         self._planes: dict[str, Plane] = {}
         names = [*INVERSION_LAYERS]
         if with_rate:
-            names = [*RATE_LAYERS, *INVERSION_LAYERS]
-            if plan.stack.coherence is None:
-                names.remove("mean_coherence")
-                self.left_out["mean_coherence"] = "the stack has no coherence"
+            self.left_out |= inverter.left_out
+            names = [*(name for name in RATE_LAYERS if name not in self.left_out), *INVERSION_LAYERS]
             for name in GEOMETRY_LAYERS:
                 plane = getattr(geometry, name)
                 if plane is None:

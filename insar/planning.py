@@ -78,6 +78,8 @@ class Plan:
             norm=self.settings.norm,
             reference_size=self.settings.reference_size,
             with_rate=with_rate,
+            model=self.settings.model,
+            recent_days=self.settings.recent_days,
         )
 
     def fingerprint(self, output: Path, **more: Any) -> str:

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from insar.constants import DAYS_PER_YEAR
 from insar.grid import RowCol
 from insar.stack import Stack
 
@@ -50,13 +49,14 @@ class Rate:
     velocity
         (row, col) m/yr, positive toward the satellite.
     velocity_std
-        (row, col) m/yr, its standard deviation; NaN with fewer than three dates.
+        (row, col) m/yr, its standard deviation; NaN with no more dates than the model has terms.
+    acceleration
+        (row, col) m/yr2, twice the quadratic coefficient; None where the model has none.
+    seasonal_amplitude
+        (row, col) m, amplitude of the annual term; None where the model has none.
     """
 
     velocity: NDArray[np.float32]
     velocity_std: NDArray[np.float32]
-
-
-def years_since_first(dates: tuple[date, ...]) -> NDArray[np.float64]:
-    """(date,) years of 365.25 days since the first date."""
-    return np.array([(day - dates[0]).days for day in dates], dtype=np.float64) / DAYS_PER_YEAR
+    acceleration: NDArray[np.float32] | None = None
+    seasonal_amplitude: NDArray[np.float32] | None = None

@@ -1,4 +1,4 @@
-"""The rate of displacement and its uncertainty."""
+"""The rate of displacement, its uncertainty, and what else a model of time says of a series."""
 
 from __future__ import annotations
 
@@ -8,43 +8,76 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from insar.errors import OptionError
-from insar.series import Rate, TimeSeries, years_since_first
+from insar.series import Rate, TimeSeries
+from insar.timefunctions import DEFAULT_MODEL, TimeModel, parse_model
+
+RECENT_DAYS = 60.0
+"""Length of the trailing window of `fit_recent_rate`."""
+
+LEAST_RECENT_DATES = 3
 
 
-def fit_velocity(series: TimeSeries, model: str = "linear") -> Rate:
-    """Rate of a time series by ordinary least squares with an intercept.
+def fit_velocity(series: TimeSeries, model: str = DEFAULT_MODEL) -> Rate:
+    """Rate of a time series by ordinary least squares with a model of time.
 
     Parameters
     ----------
     series
         What `insar.invert` returns.
     model
-        Time function; ``linear`` is the one there is.
+        ``linear``, and after a ``+`` each: ``poly:N``, ``annual``, ``semiannual``, ``step:YYYYMMDD``,
+        ``exp:YYYYMMDD:DAYS`` (``1 - exp(-t / DAYS)`` from that day) or ``log:YYYYMMDD:DAYS`` (``log(1 + t / DAYS)``).
+        A constant is always fitted.
 
     Returns
     -------
-    Rate in m/yr and its standard deviation from the residuals, ``sqrt(sum(r^2) / (n - 2) / sum((t - mean(t))^2))``,
-    which holds for errors that are independent from date to date, as the troposphere's are.
+    Rate in m/yr (with ``poly:2`` or above that in the middle of the series) and its standard deviation from the
+    residuals, ``sqrt(sum(r^2) / (n - p) * ((G' G)^-1)_kk)``, which holds for errors that are independent from date to
+    date, as the troposphere's are; acceleration and seasonal amplitude where the model has them.
 
     Raises
     ------
     OptionError
-        If the model is not known.
+        If the model cannot be understood, or the dates do not tell its terms apart.
     """
-    if model != "linear":
-        raise OptionError("model", required="'linear'", found=repr(model), remedy="Fit a linear rate")
-    return fit_rate(series.displacement_m, series.dates)
+    return fit_rate(series.displacement_m, series.dates, parse_model(model))
 
 
-def fit_rate(displacement: NDArray[Any], dates: tuple[date, ...]) -> Rate:
+def fit_rate(displacement: NDArray[Any], dates: tuple[date, ...], model: TimeModel | None = None) -> Rate:
     """`fit_velocity` on an array (date, ...) in m; the results have its other axes."""
-    from insar.kernels.velocity import fit_lines
+    from insar.kernels.velocity import fit_terms
 
-    years = years_since_first(dates)
+    chosen = model or parse_model(DEFAULT_MODEL)
+    design = chosen.design(dates)
     shape = displacement.shape[1:]
     values = np.ascontiguousarray(displacement).reshape(len(dates), -1)
-    velocity = np.empty(values.shape[1], dtype=np.float32)
-    deviation = np.empty(values.shape[1], dtype=np.float32)
-    fit_lines(values, years - years.mean(), velocity, deviation)
-    return Rate(velocity.reshape(shape), deviation.reshape(shape))
+    coefficients = np.empty((design.shape[1], values.shape[1]))
+    variance = np.empty(values.shape[1])
+    fit_terms(values, design, np.ascontiguousarray(np.linalg.pinv(design)), coefficients, variance)
+    spread = np.linalg.inv(design.T @ design)[1, 1]
+    acceleration = seasonal = None
+    if chosen.degree >= 2:
+        acceleration = _layer(2.0 * coefficients[2], shape)
+    if 1 in chosen.periods_per_year:
+        first = chosen.degree + 1 + 2 * chosen.periods_per_year.index(1)
+        seasonal = _layer(np.hypot(coefficients[first], coefficients[first + 1]), shape)
+    return Rate(_layer(coefficients[1], shape), _layer(np.sqrt(variance * spread), shape), acceleration, seasonal)
+
+
+def recent_dates(dates: tuple[date, ...], days: float = RECENT_DAYS) -> int:
+    """How many of the last dates lie within the trailing window."""
+    return sum((dates[-1] - day).days <= days for day in dates)
+
+
+def fit_recent_rate(
+    displacement: NDArray[Any], dates: tuple[date, ...], days: float = RECENT_DAYS
+) -> NDArray[np.float32] | None:
+    """Linear rate (m/yr) over the last `days` of a series (date, ...); None with fewer than three dates in them."""
+    count = recent_dates(dates, days)
+    if count < LEAST_RECENT_DATES:
+        return None
+    return fit_rate(displacement[-count:], dates[-count:]).velocity
+
+
+def _layer(values: NDArray[np.float64], shape: tuple[int, ...]) -> NDArray[np.float32]:
+    return values.astype(np.float32).reshape(shape)

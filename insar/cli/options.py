@@ -28,6 +28,7 @@ _TYPES: dict[str, Any] = {
     "reference_size": int,
     "min_coherence": float,
     "looks": float,
+    "recent_days": float,
     "resolution": float,
     "workers": int,
 }

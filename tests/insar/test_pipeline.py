@@ -74,7 +74,13 @@ def test_layers_carry_grid_units_and_signs(result):
 def test_manifest_and_folder(result):
     manifest = json.loads((result / "manifest.json").read_text())
     assert {entry["name"] for entry in manifest["layers"]} == {path.stem for path in (result / "layers").glob("*.tif")}
-    assert {entry["name"] for entry in manifest["left_out"]} == {"height", "incidence_angle", "azimuth_angle"}
+    assert {entry["name"] for entry in manifest["left_out"]} == {
+        "height",
+        "incidence_angle",
+        "azimuth_angle",
+        "acceleration",
+        "seasonal_amplitude",
+    }
     assert manifest["summary"]["reference"]["how"] == "given"
     assert manifest["summary"]["pixels"]["no_data"] == 1
     assert (result / "report.html").exists()

@@ -1,4 +1,4 @@
-"""The linear rate against SciPy's regression."""
+"""Rates and models of time against SciPy's regression, closed forms and plain least squares."""
 
 from __future__ import annotations
 
@@ -8,10 +8,19 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from insar.velocity import fit_rate
+from insar.errors import OptionError
+from insar.timefunctions import parse_model
+from insar.velocity import fit_rate, fit_recent_rate
 
 DATES = tuple(date(2019, 3, 1) + timedelta(days=days) for days in (0, 12, 24, 60, 61, 300, 365, 731))
-YEARS = np.array([(day - DATES[0]).days for day in DATES]) / 365.25
+LONG = tuple(date(2019, 1, 5) + timedelta(days=12 * index) for index in range(90))
+
+
+def _years(dates):
+    return np.array([(day - dates[0]).days for day in dates]) / 365.25
+
+
+YEARS = _years(DATES)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -29,7 +38,9 @@ def test_a_line_has_its_rate_and_no_deviation():
     series = (1e3 + 0.02 * YEARS)[:, None]
     rate = fit_rate(series, DATES)
     assert rate.velocity[0] == pytest.approx(0.02, abs=1e-9)
-    assert rate.velocity_std[0] < 1e-12
+    assert rate.velocity_std[0] < 1e-10
+    assert rate.acceleration is None
+    assert rate.seasonal_amplitude is None
 
 
 def test_nan_spreads_and_two_dates_have_no_deviation():
@@ -42,3 +53,64 @@ def test_nan_spreads_and_two_dates_have_no_deviation():
     two = fit_rate(np.array([[0.0], [1.0]]), (date(2020, 1, 1), date(2021, 1, 1)))
     assert two.velocity[0] == pytest.approx(365.25 / 366)
     assert np.isnan(two.velocity_std[0])
+
+
+def test_every_term_is_recovered():
+    years = _years(LONG)
+    centred = years - years.mean()
+    days = years * 365.25
+    onset = (date(2020, 6, 1) - LONG[0]).days
+    series = (
+        0.3
+        + 0.02 * centred
+        + 0.5 * 0.008 * centred**2
+        + 0.004 * np.cos(2 * np.pi * years)
+        - 0.003 * np.sin(2 * np.pi * years)
+        + 0.05 * (days >= onset)
+        + 0.01 * np.log1p(np.maximum(days - onset, 0) / 40.0)
+    )
+    model = parse_model("linear+poly:2+annual+semiannual+step:20200601+log:2020-06-01:40")
+    rate = fit_rate(series[:, None], LONG, model)
+    assert rate.velocity[0] == pytest.approx(0.02, abs=1e-7)
+    assert rate.acceleration[0] == pytest.approx(0.008, abs=1e-7)
+    assert rate.seasonal_amplitude[0] == pytest.approx(0.005, abs=1e-7)
+    assert rate.velocity_std[0] < 1e-7
+
+
+def test_deviation_with_more_terms_equals_plain_least_squares():
+    series = np.random.default_rng(1).normal(0, 0.01, (len(LONG), 5))
+    model = parse_model("linear+annual+exp:20200101:30")
+    design = model.design(LONG)
+    solution, squares, *_ = np.linalg.lstsq(design, series, rcond=None)
+    covariance = np.linalg.inv(design.T @ design)[1, 1] * squares / (len(LONG) - design.shape[1])
+    rate = fit_rate(series, LONG, model)
+    np.testing.assert_allclose(rate.velocity, solution[1], rtol=1e-5)
+    np.testing.assert_allclose(rate.velocity_std, np.sqrt(covariance), rtol=1e-5)
+
+
+def test_deviation_is_that_of_the_estimates():
+    # The spread of many estimates, whatever the model.
+    series = np.random.default_rng(2).normal(0, 0.01, (len(LONG), 20_000))
+    rate = fit_rate(series, LONG, parse_model("linear+annual+step:20200601"))
+    assert np.std(rate.velocity) == pytest.approx(np.sqrt(np.mean(rate.velocity_std.astype(float) ** 2)), rel=0.02)
+
+
+def test_recent_rate_is_that_of_the_last_dates():
+    days = np.array([(day - LONG[-1]).days for day in LONG])
+    series = np.where(days < -60, 0.0, 0.2 * (days + 60) / 365.25)[:, None]
+    assert fit_recent_rate(series, LONG, 60)[0] == pytest.approx(0.2, abs=1e-6)
+    assert fit_recent_rate(series, LONG, 20) is None
+
+
+@pytest.mark.parametrize(
+    "text", ["cubic", "poly:0", "poly:x", "step", "step:2020", "exp:20200101", "exp:20200101:-3", "linear+", ""]
+)
+def test_models_that_are_none(text):
+    with pytest.raises(OptionError, match="--model"):
+        parse_model(text)
+
+
+@pytest.mark.parametrize("text", ["linear+step:20100101", "linear+step:20300101", "linear+exp:20300101:5"])
+def test_terms_the_dates_do_not_tell_apart(text):
+    with pytest.raises(OptionError, match="apart"):
+        fit_rate(np.zeros((len(LONG), 1)), LONG, parse_model(text))
