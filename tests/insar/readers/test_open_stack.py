@@ -42,8 +42,9 @@ def test_merged_folder_opens_the_same_stack(isce: IsceBuilder, monkeypatch: pyte
 
 
 def test_unknown_processor_lists_the_known_ones() -> None:
-    with pytest.raises(OptionError, match="required auto, isce, snap, mintpy; found gamma2"):
+    with pytest.raises(OptionError, match=f"required auto, {', '.join(PROCESSORS)}; found gamma2"):
         open_stack("anywhere", "gamma2")
+    assert {"isce", "snap", "mintpy", "gamma", "roipac"} <= set(PROCESSORS)
 
 
 @pytest.mark.parametrize("processor", ["auto", *PROCESSORS])
