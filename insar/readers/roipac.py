@@ -43,6 +43,7 @@ from insar.readers.sources import ZERO_IS_NO_DATA, Decoding, FlatCube, FlatPlane
 from insar.stack import Cube, Geometry, Pair, Plane, Stack
 
 _PHASE, _COHERENCE, _HEIGHT, _BASELINE = ".unw.rsc", ".cor.rsc", ".dem.rsc", "baseline.rsc"
+_GRADIENT_COHERENCE = "phsig"  # inferred from the phase gradient, another quantity
 _VOID_HEIGHT = -32768.0
 _SWAPPED = "It was written on another kind of machine: swap the bytes of every raster of the stack"
 
@@ -145,7 +146,7 @@ def _rasters(content: PairRasters) -> list[Path]:
 def _dated(path: Path, headers: Mapping[Path, RoipacHeader], ending: str, notes: list[str]) -> list[StoredPair[Path]]:
     found = []
     for raster, header in headers.items():
-        if not _ends(header.path, ending):
+        if not _ends(header.path, ending) or _GRADIENT_COHERENCE in raster.name.lower():
             continue
         dates = header.dates()
         if dates is None:

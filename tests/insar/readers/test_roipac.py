@@ -164,6 +164,11 @@ def test_coherence_alone_makes_a_stack(tmp_path: Path) -> None:
     np.testing.assert_array_equal(stack.coherence[0], as_read(np.abs(plane(11))))
 
 
+def test_coherence_from_the_phase_gradient_is_not_taken(root: Path) -> None:
+    write_pair(root / "geo_180106-180118_phsig.cor", np.abs(plane(10)), DATE12="180106-180118")
+    assert opened(root).coherence is None
+
+
 def test_short_raster_is_refused(root: Path) -> None:
     raster = root / "geo_180118-180130.unw"
     raster.write_bytes(raster.read_bytes()[:-4])
