@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from insar.blocks import Progress, map_blocks, no_progress, row_blocks
 from insar.config import Settings, render_settings
-from insar.errors import InsarError, OptionError
+from insar.errors import InputError, InsarError, OptionError
 from insar.grid import RowCol
 from insar.inversion import BlockInverter, InvertedBlock
 from insar.layers import LAYERS, LayerDefinition, row_slices, write_layer
@@ -27,6 +27,7 @@ from insar.network_report import summarise_network
 from insar.placement import Placement, SamePixels, place_stack
 from insar.planning import Plan, plan_run
 from insar.quality import Quality, quality_flags
+from insar.reference import place_of
 from insar.report import write_report
 from insar.stack import Pair, Plane
 from insar.workspace import FlatArray, Workspace
@@ -304,16 +305,18 @@ class _Results:
 
     @cached_property
     def _reference_on_map(self) -> RowCol | None:
+        """Map pixel that shows the reference point, or where it is not drawn the one it lies in; None outside."""
         pixel = self.plan.reference.pixel
         shown = self.placement.map_pixel(pixel)
-        if shown is None:
+        if shown is not None:
+            return shown
+        try:
+            return self.placement.grid.rowcol(place_of(self.plan.stack, pixel))
+        except InputError:
             logger.warning(
-                "The map does not show the reference point, row %d, column %d of the stack: "
-                "the files name none, and MintPy will want one.",
-                pixel.row,
-                pixel.col,
+                "The reference point, row %d, column %d of the stack, is outside the map.", pixel.row, pixel.col
             )
-        return shown
+            return None
 
     def summary(self, seconds: dict[str, float]) -> dict[str, Any]:
         """What the manifest and the report say of the run."""

@@ -202,6 +202,15 @@ def locate(stack: Stack, place: LonLat) -> RowCol:
     return _nearest(stack, latitude, longitude, place)
 
 
+def place_of(stack: Stack, pixel: RowCol) -> LonLat:
+    """Longitude and latitude of a pixel of the stack; NaN where unknown."""
+    latitude, longitude = stack.geometry.latitude, stack.geometry.longitude
+    if not stack.in_radar_coordinates or latitude is None or longitude is None:
+        return stack.grid.lonlat(pixel)
+    window = slice(pixel.row, pixel.row + 1), slice(pixel.col, pixel.col + 1)
+    return LonLat(float(longitude.read(*window)[0, 0]), float(latitude.read(*window)[0, 0]))
+
+
 def _nearest(stack: Stack, latitude: Plane, longitude: Plane, place: LonLat) -> RowCol:
     rows, _ = stack.shape
     shrink = np.cos(np.radians(place.lat))

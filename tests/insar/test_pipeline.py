@@ -210,6 +210,16 @@ def test_part_of_the_map_keeps_its_pixels(known_stack, result, tmp_path):
         np.testing.assert_array_equal(one["timeseries"][()], two["timeseries"][:, row : row + 30, col : col + 20])
 
 
+def test_a_map_that_is_too_coarse_to_draw_the_reference_still_names_its_pixel(known_stack, tmp_path):
+    output = run_chain(
+        Settings(stack=known_stack.path, crs="EPSG:32611", resolution=200, **REFERENCE), tmp_path / "out"
+    )
+    reference = json.loads((output / "manifest.json").read_text())["summary"]["reference"]
+    _, grid, _ = read_layer(output / "layers" / "velocity.tif")
+    x, y = 500000 + 4.5 * 30, 4000000 - 3.5 * 30
+    assert (reference["row"], reference["col"]) == tuple(int(value) for value in grid.pixel_coordinates(x, y))
+
+
 def test_variance_weights_need_looks(make_stack, tmp_path):
     stack = make_stack(ALOOKS=None, RLOOKS=None)
     with pytest.raises(OptionError, match="--looks"):
