@@ -66,7 +66,9 @@ class Settings(BaseModel):
 
     stack: Path = Field(description="Folder or file of the stack", json_schema_extra={"group": "Input"})
     processor: str = Field(
-        "auto", description="Layout of the stack: auto, isce, snap or mintpy", json_schema_extra={"group": "Input"}
+        "auto",
+        description="Layout of the stack: auto, isce, snap, hyp3, licsar, gamma, roipac or mintpy",
+        json_schema_extra={"group": "Input"},
     )
     network: NetworkKind = Field(
         NetworkKind.ALL, description="Candidate pairs: all, sequential or mst", json_schema_extra={"group": "Network"}

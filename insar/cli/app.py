@@ -145,7 +145,9 @@ def _execute(
 @app.command()
 def info(
     stack: StackOrConfig,
-    processor: Annotated[str, typer.Option(help="Layout of the stack: auto, isce, snap or mintpy.")] = "auto",
+    processor: Annotated[
+        str, typer.Option(help="Layout of the stack: auto, isce, snap, hyp3, licsar, gamma, roipac or mintpy.")
+    ] = "auto",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """What is there: processor, dates, pairs, grid, units, baselines, and what is missing."""
@@ -223,7 +225,9 @@ def init(
 def simulate(
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder to make.")],
     parameters: dict[str, Any],
-    layout: Annotated[str, typer.Option(help="Layout: isce-tops, isce-stripmap, snap or mintpy.")] = "isce-tops",
+    layout: Annotated[
+        str, typer.Option(help="Layout: isce-tops, isce-stripmap, snap, hyp3, licsar or mintpy.")
+    ] = "isce-tops",
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from insar.readers.base import Reader
     from insar.stack import Stack
 
-PROCESSORS = ("isce", "snap", "mintpy", "gamma", "roipac")
+PROCESSORS = ("isce", "snap", "hyp3", "licsar", "mintpy", "gamma", "roipac")
 """Processors whose products can be opened; each names the module that reads them."""
 
 __all__ = ["PROCESSORS", "open_stack"]

@@ -12,7 +12,7 @@ from insar.config import Settings
 from insar.pipeline import run_chain
 from insar.simulate import SimulationParameters, simulate_scene, write_layout
 
-LAYOUTS = ("isce-tops", "isce-stripmap", "snap", "mintpy")
+LAYOUTS = ("isce-tops", "isce-stripmap", "snap", "hyp3", "licsar", "mintpy")
 
 
 @pytest.fixture(scope="module")
