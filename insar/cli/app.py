@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import sys
 import tempfile
 import traceback
@@ -12,6 +11,8 @@ from typing import Annotated, Any
 
 import typer
 
+from insar.cli import products
+from insar.cli.logs import set_up_logging
 from insar.cli.options import (
     OutputFolder,
     Overwrite,
@@ -55,14 +56,6 @@ def _write_crash_log() -> Path:
             continue
         return path
     return Path("no file: no folder can be written")
-
-
-def _set_up_logging(*, quiet: bool, verbose: bool) -> None:
-    level = logging.ERROR if quiet else logging.INFO if verbose else logging.WARNING
-    logging.basicConfig(level=level, format="%(message)s", stream=sys.stderr, force=True)
-    # Libraries speak up only when something is wrong.
-    for library in ("rasterio", "numba", "matplotlib", "fiona", "pyogrio"):
-        logging.getLogger(library).setLevel(logging.ERROR)
 
 
 @app.callback(invoke_without_command=True)
@@ -123,7 +116,7 @@ def _execute(
     from insar.cli.progress import progress_bars
     from insar.config import load_settings
 
-    _set_up_logging(quiet=quiet, verbose=verbose)
+    set_up_logging(quiet=quiet, verbose=verbose)
     settings = load_settings(stack, options)
     if dry_run:
         from insar.preflight import check_stack, render_check
@@ -154,7 +147,7 @@ def info(
     from insar.description import describe_stack, render_description
     from insar.readers import open_stack
 
-    _set_up_logging(quiet=False, verbose=False)
+    set_up_logging(quiet=False, verbose=False)
     description = describe_stack(open_stack(stack, processor))
     if as_json:
         import json
@@ -177,7 +170,7 @@ def check(
     from insar.config import load_settings
     from insar.preflight import check_stack, render_check
 
-    _set_up_logging(quiet=quiet, verbose=verbose)
+    set_up_logging(quiet=quiet, verbose=verbose)
     report = check_stack(load_settings(stack, settings))
     if as_json:
         import json
@@ -200,7 +193,7 @@ def network(
     from insar.config import load_settings
     from insar.network_report import write_network
 
-    _set_up_logging(quiet=quiet, verbose=verbose)
+    set_up_logging(quiet=quiet, verbose=verbose)
     typer.echo(write_network(load_settings(stack, settings), output))
 
 
@@ -216,7 +209,7 @@ def init(
     from insar.config import load_settings
     from insar.preflight import write_configuration
 
-    _set_up_logging(quiet=False, verbose=False)
+    set_up_logging(quiet=False, verbose=False)
     typer.echo(write_configuration(load_settings(stack, settings), output, overwrite=overwrite))
 
 
@@ -236,7 +229,7 @@ def simulate(
     from insar.config import parse_date
     from insar.simulate import SimulationParameters, simulate_stack
 
-    _set_up_logging(quiet=quiet, verbose=verbose)
+    set_up_logging(quiet=quiet, verbose=verbose)
     given = {name: value for name, value in parameters.items() if value is not None}
     if "first_date" in given:
         given["first_date"] = parse_date(given["first_date"], "--first-date")
@@ -248,3 +241,6 @@ def simulate(
             progress=lambda done, total: progress("write interferograms", done, total),
         )
     typer.echo(folder)
+
+
+products.register(app)
