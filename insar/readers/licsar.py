@@ -7,6 +7,9 @@ date against one prime date: that of a pair is the difference of two.
 Values. Phase and coherence are 0 where there is no data, whether the header says so or not. Coherence is stored in
 steps of 1/255 in bytes, or as it is in floats. ``landmask`` (1 land, 0 water) is not applied; a note says that one was
 found.
+
+Extents. Frames that were processed again may have gained or lost a row or a column. The stack is the area that all
+rasters cover; nothing is resampled, and a note says what was cut off.
 """
 
 from __future__ import annotations
@@ -27,7 +30,7 @@ from insar.grid import Grid
 from insar.readers.attributes import number_of, seconds_of_day
 from insar.readers.base import Reader
 from insar.readers.geotiff import GeoTiff, OpenRasters, RasterCube, RasterLayer, RasterPlane, chunk_rows, read_geotiff
-from insar.readers.grids import require_same_grid
+from insar.readers.lattice import common_grid, describe_crop
 from insar.readers.look_vectors import DerivedPlane, azimuth_from_east_north, incidence_from_up
 from insar.readers.orbit import wrapped_heading
 from insar.readers.pairs import StoredPair, keep_first, order_dates, parse_date, split_pair_name
@@ -37,8 +40,8 @@ from insar.stack import Acquisition, Cube, Geometry, Pair, Plane, Stack
 _PAIR_FOLDERS = ("interferograms", "GEOC")
 _PHASE, _COHERENCE = ".geo.unw.tif", ".geo.cc.tif"
 _COHERENCE_STEPS = 255.0
-_COHERENCE_INTEGERS = "uint8"
-_HEIGHT_INTEGERS = ("int16", "int32")
+_COHERENCE_INTEGERS: tuple[str, ...] = ("uint8",)
+_GEOMETRY_INTEGERS: dict[str, tuple[str, ...]] = {"hgt": ("int16", "int32"), "E": (), "N": (), "U": ()}
 _COHERENCE_LIMITS = (0.0, 1.001)
 _UNIT_LIMITS = (-1.001, 1.001)
 _UP_LIMITS = (0.0, 1.0)
@@ -77,14 +80,15 @@ class _PairFiles:
 
 def _open(path: Path, folder: Path) -> Stack:
     stored, notes = _find_pairs(folder)
-    rasters = _Rasters(stored[0].content.phase or stored[0].content.coherence or path)
+    metadata = _Metadata(folder)
+    rasters = _Rasters(stored, metadata)
+    notes += [rasters.cropped] if rasters.cropped else []
     phase = _cube(stored, "unwrapped phase", lambda each: each.phase, rasters, notes, signed=True)
     coherence = _cube(stored, "coherence", lambda each: each.coherence, rasters, notes)
-    metadata = _Metadata(folder)
     pairs = tuple(each.pair for each in stored)
     perpendicular = _baselines(pairs, metadata.find("baselines"), notes)
     geometry = _geometry(metadata, rasters, notes)
-    if metadata.find("*.geo.landmask.tif"):
+    if metadata.find_layer("landmask"):
         notes.append("the landmask is not applied: phase and coherence over water are kept")
     notes.append("wavelength of Sentinel-1 assumed: the products do not state it")
     return Stack(
@@ -102,28 +106,6 @@ def _open(path: Path, folder: Path) -> Stack:
     )
 
 
-class _Rasters:
-    """GeoTIFFs of the stack, all on the grid of the first."""
-
-    def __init__(self, first: Path) -> None:
-        self._first = read_geotiff(first)
-        self.grid: Grid = self._first.grid
-        self.opened = OpenRasters()
-
-    def read_header(self, path: Path, *integers: str) -> GeoTiff:
-        """Header of a raster whose pixels are floats, or of one of the named types of integers."""
-        raster = read_geotiff(path)
-        require_same_grid(self._first.path, self.grid, path, raster.grid)
-        if not raster.is_floating and raster.dtype not in integers:
-            raise InputError(
-                path,
-                required=" or ".join(("float32", *integers)) + " pixels",
-                found=raster.dtype,
-                remedy="Download it again: this is not what LiCSAR delivers",
-            )
-        return raster
-
-
 class _Metadata:
     """Files beside the pairs: in ``metadata``, or where LiCSBAS leaves them, among the pairs."""
 
@@ -138,6 +120,48 @@ class _Metadata:
             if found:
                 return found[0]
         return None
+
+    def find_layer(self, name: str) -> Path | None:
+        """GeoTIFF of the geometry, whatever the frame is called."""
+        return self.find(f"*.geo.{name}.tif")
+
+
+class _Rasters:
+    """GeoTIFFs of the stack, and the area that all of them cover."""
+
+    def __init__(self, stored: Sequence[StoredPair[_PairFiles]], metadata: _Metadata) -> None:
+        of_pairs = [
+            (file, integers)
+            for each in stored
+            for file, integers in ((each.content.phase, ()), (each.content.coherence, _COHERENCE_INTEGERS))
+        ]
+        of_geometry = [(metadata.find_layer(name), integers) for name, integers in _GEOMETRY_INTEGERS.items()]
+        self._headers = {
+            file: _read_header(file, integers) for file, integers in (*of_pairs, *of_geometry) if file is not None
+        }
+        headers = list(self._headers.values())
+        self.grid: Grid = common_grid(headers)
+        self.cropped = describe_crop(headers, self.grid)
+        self.opened = OpenRasters()
+
+    def header(self, path: Path) -> GeoTiff:
+        return self._headers[path]
+
+    def layer(self, path: Path, decoding: Decoding, limits: tuple[float, float] | None = None) -> RasterLayer:
+        return RasterLayer.on_grid(self.header(path), self.grid, decoding, limits)
+
+
+def _read_header(path: Path, integers: tuple[str, ...]) -> GeoTiff:
+    """Header of a raster whose pixels are floats, or of one of the named types of integers."""
+    raster = read_geotiff(path)
+    if not raster.is_floating and raster.dtype not in integers:
+        raise InputError(
+            path,
+            required=" or ".join(("float32", *integers)) + " pixels",
+            found=raster.dtype,
+            remedy="Download it again: this is not what LiCSAR delivers",
+        )
+    return raster
 
 
 def _find_pairs_folder(path: Path) -> Path | None:
@@ -206,14 +230,14 @@ def _cube(
         if file is None:
             layers.append(None)
             continue
-        raster = rasters.read_header(file, *(() if signed else (_COHERENCE_INTEGERS,)))
+        raster = rasters.header(file)
         headers.append(raster)
         if signed:
             decoding = raster.decoding(0.0)
-            layer = RasterLayer(file, decoding.negated() if each.is_reversed else decoding)
+            layer = rasters.layer(file, decoding.negated() if each.is_reversed else decoding)
         else:
             factor = 1.0 if raster.is_floating else 1.0 / _COHERENCE_STEPS
-            layer = RasterLayer(file, raster.decoding(0.0, factor=factor), limits=_COHERENCE_LIMITS)
+            layer = rasters.layer(file, raster.decoding(0.0, factor=factor), _COHERENCE_LIMITS)
         layers.append(layer)
     if not headers:
         return None
@@ -251,21 +275,19 @@ def _baselines(pairs: Sequence[Pair], path: Path | None, notes: list[str]) -> ND
 def _geometry(metadata: _Metadata, rasters: _Rasters, notes: list[str]) -> Geometry:
     absent: list[str] = []
 
-    def source(
-        name: str, limits: tuple[float, float] | None, *no_data: float, integers: tuple[str, ...] = ()
-    ) -> RasterPlane | None:
-        file = metadata.find(f"*.geo.{name}.tif")
+    def source(name: str, limits: tuple[float, float] | None, *no_data: float) -> RasterPlane | None:
+        file = metadata.find_layer(name)
         if file is None:
             absent.append(f"*.geo.{name}.tif")
             return None
-        decoding: Decoding = rasters.read_header(file, *integers).decoding(*no_data)
-        return RasterPlane(RasterLayer(file, decoding, limits=limits), rasters.opened)
+        decoding = rasters.header(file).decoding(*no_data)
+        return RasterPlane(rasters.layer(file, decoding, limits), rasters.opened)
 
     def plane(found: RasterPlane | DerivedPlane | None) -> Plane | None:
         return None if found is None else plane_of(found, rasters.grid)
 
     # heights of 0, and vectors with no part to the north, are real: only what is declared is no data
-    height = source("hgt", None, integers=_HEIGHT_INTEGERS)
+    height = source("hgt", None)
     up = source("U", _UP_LIMITS, 0.0)
     east, north = source("E", _UNIT_LIMITS), source("N", _UNIT_LIMITS)
     geometry = Geometry(

@@ -260,12 +260,25 @@ def test_baselines_of_several_primes_and_broken_lines(licsar: LicsarBuilder) -> 
     assert "perpendicular baseline unknown for 2 of 2 pairs" in stack.notes
 
 
+def test_grids_that_differ_by_a_pixel_are_cropped(licsar: LicsarBuilder) -> None:
+    values = phases(5, 7, 5)
+    licsar.add("20180130_20180211", values, None, row=-1, col=1)
+    stack = open_stack(licsar.root)
+    assert stack.shape == (6, 4)
+    np.testing.assert_array_equal(stack.unwrapped_phase[2], as_read(values)[1:, :4])
+    np.testing.assert_array_equal(stack.unwrapped_phase[0], as_read(phases(0))[:, 1:])
+    np.testing.assert_array_equal(np.asarray(stack.geometry.height), (phases(3, 6, 5) * 100)[:, 1:])
+    assert stack.grid.bounds[0] == pytest.approx(-91.7495)
+    assert any("cropped to the 6 rows x 4 columns" in note for note in stack.notes)
+
+
 @pytest.mark.parametrize(
-    ("options", "values"), [({}, phases(5, 7, 5)), ({"pixel": 0.002}, phases(5)), ({"col": 1}, phases(5))]
+    ("options", "required"),
+    [({"pixel": 0.002}, "the pixel size of"), ({"origin": (-91.7501, 0.2502)}, "the lattice of")],
 )
-def test_differing_grids_are_refused(licsar: LicsarBuilder, options: dict, values: np.ndarray) -> None:
-    licsar.add("20180130_20180211", values, None, **options)
-    with pytest.raises(InputError, match=r"20180130_20180211\.geo\.unw\.tif: required the grid of"):
+def test_other_pixels_are_refused(licsar: LicsarBuilder, options: dict, required: str) -> None:
+    licsar.add("20180130_20180211", phases(5), None, **options)
+    with pytest.raises(InputError, match=rf"20180130_20180211\.geo\.unw\.tif: required {required}"):
         open_stack(licsar.root)
 
 
