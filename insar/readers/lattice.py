@@ -80,7 +80,7 @@ def _differs(first: GeoTiff, raster: GeoTiff, what: str, required: str, found: s
         raster.path,
         required=f"the {what} of {first.path}: {required}",
         found=found,
-        remedy="Bring all pairs onto the same pixels (same spacing, same projection) or remove this one: nothing is resampled",
+        remedy="Bring all pairs onto the same pixels (spacing, projection) or remove this one: nothing is resampled",
     )
 
 
