@@ -34,6 +34,7 @@ from insar.line_of_sight import LineOfSight
 from insar.preview import read_values
 from insar.result import ResultFolder
 from insar.result_view import view_of_result
+from insar.workspace import FlatArray
 from insar.writers.manifest import NAME as MANIFEST
 from insar.writers.manifest import checksum, write_derived_manifest
 from insar.writers.timeseries import create_component_file, timeseries_memmap
@@ -278,29 +279,50 @@ class _Decomposition:
         paths = {component: scratch / f"timeseries_{component}.h5" for component in COMPONENTS}
         for component, path in paths.items():
             create_component_file(path, grid=self.grid, dates=dates, component=component)
-        targets = {component: timeseries_memmap(path) for component, path in paths.items()}
+        shape = (len(dates), *self.grid.shape)
+        # Written by rows: pages of a map would count as memory of the process.
+        targets = {
+            component: FlatArray(path, shape, np.float32, int(timeseries_memmap(path, "r").offset))
+            for component, path in paths.items()
+        }
         weights = (
             TimeWeights.between(self.first.series.dates, dates),
             TimeWeights.between(self.second.series.dates, dates),
         )
-        acquisitions = len(self.first.series.dates) + len(self.second.series.dates)
-        height = max(1, _BYTES_PER_BLOCK // (8 * acquisitions * self.grid.cols))
-        for rows in row_slices(self.grid.rows, height):
-            samples = self._samples(rows)
-            geometry = solve_geometry(*self._sights(rows, samples), max_condition=self.options.max_condition)
-            one = self.first.series.displacement_m[:, self._rows_of_first(rows), self.cols]
-            two = samples.gather(np.asarray(self.second.series.displacement_m[:, samples.rows]))
-            begin = weights[0].apply(one, 0), weights[1].apply(two, 0)
-            for target in range(len(dates)):
-                moved = decompose(
-                    geometry, weights[0].apply(one, target) - begin[0], weights[1].apply(two, target) - begin[1]
-                )
-                for component in COMPONENTS:
-                    targets[component][target, rows] = getattr(moved, component)
-            progress("decompose time series", rows.stop, self.grid.rows)
-        for mapped in targets.values():
-            mapped.flush()
+        series = self.first.series.displacement_m, self.second.series.displacement_m
+        values_at_once = 2 * (len(self.first.series.dates) + len(self.second.series.dates) + len(dates))
+        height = max(1, _BYTES_PER_BLOCK // (8 * values_at_once * self.grid.cols))
+        try:
+            for rows in row_slices(self.grid.rows, height):
+                moved = self._series_of(rows, series, weights, len(dates))
+                for component, target in targets.items():
+                    target.write_rows(rows, moved[component])
+                progress("decompose time series", rows.stop, self.grid.rows)
+        finally:
+            for target in targets.values():
+                target.close()
         return list(paths.values())
+
+    def _series_of(
+        self,
+        rows: slice,
+        series: tuple[NDArray[np.float32], NDArray[np.float32]],
+        weights: tuple[TimeWeights, TimeWeights],
+        count: int,
+    ) -> dict[str, NDArray[np.float32]]:
+        """(date, row, col) metres of either component since the first of `count` dates."""
+        first, second = series
+        samples = self._samples(rows)
+        geometry = solve_geometry(*self._sights(rows, samples), max_condition=self.options.max_condition)
+        one = first[:, self._rows_of_first(rows), self.cols]
+        two = samples.gather(np.asarray(second[:, samples.rows]))
+        begin = weights[0].apply(one, 0), weights[1].apply(two, 0)
+        moved = {name: np.empty((count, *geometry.condition.shape), np.float32) for name in COMPONENTS}
+        for target in range(count):
+            at = decompose(geometry, weights[0].apply(one, target) - begin[0], weights[1].apply(two, target) - begin[1])
+            for name, values in moved.items():
+                values[target] = getattr(at, name)
+        return moved
 
     @cached_property
     def series_dates(self) -> tuple[date, ...]:

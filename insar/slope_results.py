@@ -33,7 +33,7 @@ from insar.slope import (
     project_on_slope,
     slope_sensitivity,
 )
-from insar.writers.manifest import replace_layers
+from insar.writers.manifest import checksum, replace_layers
 
 logger = logging.getLogger(__name__)
 
@@ -259,6 +259,9 @@ class _SlopeLayers:
             notes.append("slope_velocity_std is left out: the result has no velocity_std.")
         return {
             "dem": dem.resolve(),
+            "dem_sha256": checksum(dem),
+            # What the layers were made of: another velocity in the manifest means that they are out of date.
+            "velocity_sha256": self.result.layers["velocity"].get("sha256"),
             "resampling": "cubic",
             "min_sensitivity": self.options.min_sensitivity,
             "min_slope_deg": self.options.min_slope_deg,

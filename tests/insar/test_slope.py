@@ -22,6 +22,8 @@ from insar.errors import InputError, MissingInputError, OptionError
 from insar.grid import Grid
 from insar.ground import GroundSteps, ground_steps
 from insar.line_of_sight import azimuth_of_heading, line_of_sight
+from insar.simulate import SimulationParameters
+from insar.simulate.view import LAYOVER, SHADOW, simulate_view
 from insar.slope import (
     Gradient,
     Visibility,
@@ -167,6 +169,25 @@ def test_inclination_decides_what_the_radar_sees(facing_sensor_deg, expected, az
     rise = -math.tan(math.radians(facing_sensor_deg)) / math.sin(math.radians(39.0))
     gradient = Gradient(rise * sight.east, rise * sight.north)
     assert classify_slopes(gradient, np.array([[39.0]]), sight)[0, 0] == expected
+
+
+@pytest.mark.parametrize("heading", [348.0, 192.0])
+def test_inclination_agrees_with_the_simulator(heading):
+    parameters = SimulationParameters(seed=2, rows=80, cols=90, heading_deg=heading)
+    rough = gaussian_filter(np.random.default_rng(2).normal(size=(80, 90)), 3)
+    height = 900 * rough / rough.std()
+    seen = simulate_view(parameters, height)
+    inner = slice(1, -1), slice(1, -1)
+    ones = np.ones((78, 88))
+    steps = GroundSteps(80 * ones, 0 * ones, 0 * ones, -80 * ones)
+    incidence = seen.incidence_deg[inner]
+    classes = classify_slopes(
+        height_gradient(height, steps), incidence, line_of_sight(incidence, azimuth_of_heading(heading))
+    )
+    for kind, code in ((Visibility.LAYOVER, LAYOVER), (Visibility.SHADOW, SHADOW)):
+        expected = seen.visibility[inner] == code
+        assert expected.sum() > 100
+        np.testing.assert_array_equal(classes == kind, expected)
 
 
 def profile_classes(height, spacing_m, incidence_deg):
@@ -339,6 +360,8 @@ def test_layers_are_listed_replaced_and_say_how_they_were_made(plain_result):
     assert {"slope_velocity", "slope_velocity_std", "slope_sensitivity", "visibility", "velocity"} <= set(names)
     facts = manifest["products"]["slope"]
     assert facts["min_slope_deg"] == 25.0
+    velocity = next(layer for layer in manifest["layers"] if layer["name"] == "velocity")
+    assert facts["velocity_sha256"] == velocity["sha256"]
     assert facts["pixels"]["good"] == METRIC.rows * METRIC.cols
     assert facts["pixels"]["with_velocity"] == METRIC.rows * METRIC.cols - 1
     assert facts["notes"] == []
