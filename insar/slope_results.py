@@ -43,6 +43,8 @@ PRODUCT = "slope"
 _SCRATCH = ".slope"
 _ROWS_PER_BLOCK = 256
 _LONGEST_REACH_M = 20_000.0
+_PLAUSIBLE_HEIGHTS_M = -1_000.0, 9_000.0
+"""Land lies between them; beyond are no data values that the file does not declare."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,13 +169,20 @@ class _Terrain:
                 f"{grid.crs}",
                 remedy="Give a DEM of the same area, and check its CRS and its no data value",
             )
+        if lowest < _PLAUSIBLE_HEIGHTS_M[0] or highest > _PLAUSIBLE_HEIGHTS_M[1]:
+            raise InputError(
+                dem,
+                required="heights in metres, and its no data value declared",
+                found=f"heights from {lowest:.6g} to {highest:.6g}",
+                remedy="Declare the no data value (gdal_edit.py -a_nodata VALUE), or convert the heights to metres",
+            )
         steepest, flattest = _incidence_range(view, grid)
         farthest = max(math.tan(flattest), 1.0 / math.tan(steepest))
         shortest = shortest_side_m(grid)
         reach_m = min((highest - lowest) * farthest, _LONGEST_REACH_M)
         margin = max(1, math.ceil(reach_m / shortest) + 1)
         height = close if margin == 1 else _warp(dem, grid, margin, scratch / "height.dat")
-        return cls(height, margin, reach_m, _notes_on(dem, shortest, close))
+        return cls(height, margin, reach_m, _notes_on(dem, shortest, reach_m, close, height))
 
     def window(self, rows: slice) -> NDArray[np.float32]:
         """Heights of some rows of the grid, with the margin on every side."""
@@ -388,7 +397,9 @@ def _incidence_range(view: ResultView, grid: Grid) -> tuple[float, float]:
     return math.radians(lowest), math.radians(highest)
 
 
-def _notes_on(dem: Path, shortest_m: float, close: NDArray[np.float32]) -> tuple[str, ...]:
+def _notes_on(
+    dem: Path, shortest_m: float, reach_m: float, close: NDArray[np.float32], height: NDArray[np.float32]
+) -> tuple[str, ...]:
     notes = []
     with _opened(dem) as source:
         dem_grid = grid_of(source)
@@ -400,15 +411,23 @@ def _notes_on(dem: Path, shortest_m: float, close: NDArray[np.float32]) -> tuple
         notes.append(
             f"The DEM has pixels of {coarsest:.0f} m, the result of {shortest_m:.0f} m: slopes are those of the DEM."
         )
-    missing = (
-        1.0
-        - sum(int(np.isfinite(close[rows]).sum()) for rows in row_slices(len(close), 2 * _ROWS_PER_BLOCK)) / close.size
-    )
+    known, known_with_margin = _known_count(close), _known_count(height)
+    missing = 1.0 - known / close.size
     if missing > 0.01:
         notes.append(f"The DEM has no heights on {100 * missing:.0f} % of the result: nothing is told of it there.")
+    around = height.size - close.size
+    if around and (known_with_margin - known) / around < 0.99:
+        notes.append(
+            f"The DEM does not reach {reach_m / 1000:.1f} km beyond the result on all sides: layover and shadow that "
+            "terrain beyond it casts are not seen."
+        )
     for note in notes:
         logger.warning("%s", note)
     return tuple(notes)
+
+
+def _known_count(height: NDArray[np.float32]) -> int:
+    return sum(int(np.isfinite(height[rows]).sum()) for rows in row_slices(len(height), 2 * _ROWS_PER_BLOCK))
 
 
 def _dates_of(path: Path) -> dict[str, str]:

@@ -417,6 +417,17 @@ def test_where_the_dem_knows_nothing_nothing_is_told(plain_result, tmp_path):
     assert any("no heights on 5" in note for note in notes)
 
 
+def test_a_dem_that_ends_with_the_map_is_noted(plain_result):
+    result, dem = plain_result
+    with rasterio.open(dem) as source:
+        window = rasterio.windows.Window(50, 50, METRIC.cols, METRIC.rows)
+        cut = write_dem(dem.with_name("cut.tif"), source.read(1, window=window), METRIC)
+    add_slope_layers(result, cut)
+    notes = json.loads((result / "manifest.json").read_text())["products"]["slope"]["notes"]
+    assert any("terrain beyond it casts" in note for note in notes)
+    assert (read(result, "visibility")[1:-1, 1:-1] == Visibility.GOOD).all()
+
+
 def test_a_result_without_sigma_has_none_down_the_slope(plain_result, tmp_path):
     _, dem = plain_result
     result = write_result(tmp_path / "plain", METRIC, {"velocity": 0.01, "incidence_angle": 39.0, "azimuth_angle": 90})
@@ -433,14 +444,18 @@ def test_bad_input_is_refused_and_the_result_left_as_it_was(plain_result, tmp_pa
     result, dem = plain_result
     before = (result / "manifest.json").read_bytes()
     with rasterio.open(dem) as source:
-        height = source.read(1)
+        height, dem_transform = source.read(1), source.transform
     far = write_dem(tmp_path / "far.tif", height, Grid(*height.shape, Affine(30, 0, 6e5, 0, -30, 1e6), "EPSG:32648"))
     nowhere = write_dem(tmp_path / "nowhere.tif", height, Grid(*height.shape, Affine(30, 0, 6e5, 0, -30, 1e6), None))
+    undeclared = height.copy()
+    undeclared[50:60, 60:70] = -32768
+    undeclared = write_dem(tmp_path / "undeclared.tif", undeclared, Grid(*height.shape, dem_transform, "EPSG:32648"))
     (tmp_path / "text.tif").write_text("no raster")
     for path, error, words in (
         (tmp_path / "absent.tif", MissingInputError, "no such file"),
         (far, InputError, "none within"),
         (nowhere, InputError, "no CRS"),
+        (undeclared, InputError, "no data value declared; found heights from -3"),
         (tmp_path / "text.tif", InputError, "not recognized"),
     ):
         with pytest.raises(error, match=words):
