@@ -147,4 +147,6 @@ class TimeWeights(NamedTuple):
         if self.before[target] == self.after[target]:
             return before
         share = self.share[target]
-        return before * (1.0 - share) + np.asarray(series[self.after[target]], np.float64) * share
+        between: NDArray[np.float64] = before * (1.0 - share)
+        between += np.asarray(series[self.after[target]], np.float64) * share
+        return between
