@@ -146,6 +146,7 @@ def run_case(name: str, pixels: int, folder: Path, commands: Path | None, repeat
     cols = 1000
     stack = folder / "ifgramStack.h5"
     write_stack(stack, pixels // cols, cols, gaps)
+    os.sync()  # writing the stack out must not go on while it is read
     ours(stack, folder, ours_weights)  # compiles kernels, warms the file
     mine = [ours(stack, folder, ours_weights) for _ in range(repeats)]
     theirs = []
