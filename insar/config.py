@@ -17,6 +17,7 @@ from insar.network import NetworkKind, NetworkSelection
 from insar.reference import ReferenceChoice
 from insar.solver import Norm
 from insar.timefunctions import DEFAULT_MODEL
+from insar.uncertainty import Uncertainty
 from insar.velocity import RECENT_DAYS
 from insar.weights import Weighting
 
@@ -122,6 +123,12 @@ class Settings(BaseModel):
         DEFAULT_MODEL,
         description="Model of time of the rate: linear[+poly:N][+annual][+semiannual][+step:DATE][+exp:DATE:DAYS]"
         "[+log:DATE:DAYS]",
+        json_schema_extra={"group": "Rate"},
+    )
+    uncertainty: Uncertainty = Field(
+        Uncertainty.RESIDUAL,
+        description="Standard deviation of the rate: residual, or covariance, which adds the noise of interferograms "
+        "as the network adds it up",
         json_schema_extra={"group": "Rate"},
     )
     recent_days: float = Field(

@@ -23,6 +23,7 @@ from insar.series import TimeSeries
 from insar.solver import NetworkSolver, Norm
 from insar.stack import Cube, Stack
 from insar.timefunctions import DEFAULT_MODEL, parse_model
+from insar.uncertainty import Uncertainty, network_covariance, network_noise
 from insar.velocity import LEAST_RECENT_DATES, RECENT_DAYS, fit_rate, fit_recent_rate, recent_dates
 from insar.weights import Weighting
 
@@ -133,6 +134,8 @@ class BlockInverter:
         Whether to fit the rate, and to average the coherence where there is any.
     model
         Model of time of the rate, see `insar.fit_velocity`.
+    uncertainty
+        What the standard deviation of the rate is made of.
     recent_days
         Trailing window of the recent rate.
     """
@@ -148,6 +151,7 @@ class BlockInverter:
         reference_size: int = 1,
         with_rate: bool = False,
         model: str = DEFAULT_MODEL,
+        uncertainty: Uncertainty = Uncertainty.RESIDUAL,
         recent_days: float = RECENT_DAYS,
     ) -> None:
         if weighting.needs_coherence and stack.coherence is None:
@@ -162,6 +166,9 @@ class BlockInverter:
         self.with_rate = with_rate
         self._model = parse_model(model)
         self._recent_days = recent_days
+        self._covariance = None
+        if uncertainty is Uncertainty.COVARIANCE:
+            self._covariance = network_covariance([(pair.reference, pair.secondary) for pair in stack.pairs])
         self.solver = NetworkSolver(
             [(pair.reference, pair.secondary) for pair in stack.pairs],
             weighting=weighting,
@@ -228,7 +235,10 @@ class BlockInverter:
         }
         sums = counts = None
         if self.with_rate:
-            rate = fit_rate(inverted.series, self.dates, self._model)
+            noise = None
+            if self._covariance is not None:
+                noise = network_noise(inverted.residual_rms, inverted.pairs_used, inverted.subsets, self._covariance)
+            rate = fit_rate(inverted.series, self.dates, self._model, noise)
             layers["velocity"] = rate.velocity
             layers["velocity_std"] = rate.velocity_std
             optional = {

@@ -79,6 +79,7 @@ class Plan:
             reference_size=self.settings.reference_size,
             with_rate=with_rate,
             model=self.settings.model,
+            uncertainty=self.settings.uncertainty,
             recent_days=self.settings.recent_days,
         )
 

@@ -220,6 +220,14 @@ def test_a_map_that_is_too_coarse_to_draw_the_reference_still_names_its_pixel(kn
     assert (reference["row"], reference["col"]) == tuple(int(value) for value in grid.pixel_coordinates(x, y))
 
 
+def test_uncertainty_of_the_network_is_in_the_layer_when_asked(known_stack, result, tmp_path):
+    output = run_chain(Settings(stack=known_stack.path, uncertainty="covariance", **REFERENCE), tmp_path / "out")
+    with_network, residual = _layer(output, "velocity_std"), _layer(result, "velocity_std")
+    # The stack has noise of interferograms alone, which the residuals of the fit understate.
+    assert np.nanmedian(with_network / residual) > 1.5
+    np.testing.assert_array_equal(_layer(output, "velocity"), _layer(result, "velocity"))
+
+
 def test_variance_weights_need_looks(make_stack, tmp_path):
     stack = make_stack(ALOOKS=None, RLOOKS=None)
     with pytest.raises(OptionError, match="--looks"):

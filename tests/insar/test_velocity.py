@@ -6,10 +6,13 @@ from datetime import date, timedelta
 
 import numpy as np
 import pytest
+from plain import sequential_network
 from scipy import stats
 
 from insar.errors import OptionError
+from insar.solver import NetworkSolver
 from insar.timefunctions import parse_model
+from insar.uncertainty import network_covariance, network_noise
 from insar.velocity import fit_rate, fit_recent_rate
 
 DATES = tuple(date(2019, 3, 1) + timedelta(days=days) for days in (0, 12, 24, 60, 61, 300, 365, 731))
@@ -100,6 +103,33 @@ def test_recent_rate_is_that_of_the_last_dates():
     series = np.where(days < -60, 0.0, 0.2 * (days + 60) / 365.25)[:, None]
     assert fit_recent_rate(series, LONG, 60)[0] == pytest.approx(0.2, abs=1e-6)
     assert fit_recent_rate(series, LONG, 20) is None
+
+
+def test_noise_of_interferograms_is_propagated_through_network_and_fit():
+    """Many inversions of pure interferogram noise, with and without errors of dates: the spread is the stated one."""
+    pairs = sequential_network(30, 3)
+    dates = tuple(sorted({day for pair in pairs for day in pair}))
+    random = np.random.default_rng(3)
+    covariance = network_covariance(pairs)
+    for date_noise_m in (0.0, 0.004):
+        errors = random.normal(0, date_noise_m, (30, 20_000))
+        phase = np.array([errors[dates.index(two)] - errors[dates.index(one)] for one, two in pairs])
+        phase += random.normal(0, 0.002, phase.shape)
+        inverted = NetworkSolver(pairs).solve(phase, dtype=np.float64)
+        noise = network_noise(inverted.residual_rms, inverted.pairs_used, inverted.subsets, covariance)
+        assert np.mean(noise.variance) == pytest.approx(0.002**2, rel=0.01)
+        rate = fit_rate(inverted.series, dates, noise=noise)
+        within = np.abs(rate.velocity) <= 2 * rate.velocity_std
+        assert np.mean(within) == pytest.approx(0.95, abs=0.015)
+        plain = fit_rate(inverted.series, dates)
+        if date_noise_m == 0.0:
+            assert np.mean(np.abs(plain.velocity) <= 2 * plain.velocity_std) < 0.6
+
+
+def test_noise_is_unknown_without_redundancy():
+    pairs = sequential_network(6, 1)
+    noise = network_noise(np.zeros(2), np.array([5, 0]), np.array([1, 0]), network_covariance(pairs))
+    assert np.isnan(noise.variance).all()
 
 
 @pytest.mark.parametrize(
