@@ -11,6 +11,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from insar.blocks import parse_bytes
+from insar.days import parse_day
 from insar.errors import InputError, InsarError, MissingInputError, OptionError
 from insar.grid import LonLat, RowCol
 from insar.network import NetworkKind, NetworkSelection
@@ -35,20 +36,17 @@ def _date(value: Any) -> date:
         return value.date()
     if isinstance(value, date):
         return value
-    try:
-        return parse_date(str(value), "date")
-    except OptionError as error:
-        raise ValueError(f"{value!r} is no date of the form YYYYMMDD") from error
+    return parse_day(str(value))
 
 
 def parse_date(text: str, subject: str) -> date:
-    """Day of a text such as ``20180106`` or ``2018-01-06``."""
-    for form in ("%Y%m%d", "%Y-%m-%d"):
-        try:
-            return datetime.strptime(text, form).date()  # noqa: DTZ007  (a day has no time zone)
-        except ValueError:
-            continue
-    raise OptionError(subject, required="a date of the form YYYYMMDD", found=repr(text), remedy="Correct it")
+    """Day of an option's text; raises `OptionError` where it is none."""
+    try:
+        return parse_day(text)
+    except ValueError:
+        raise OptionError(
+            subject, required="a date of the form YYYYMMDD", found=repr(text), remedy="Correct it"
+        ) from None
 
 
 def _size(value: Any) -> Any:

@@ -176,7 +176,7 @@ class BlockInverter:
             norm=norm,
         )
         self._scale = los_per_radian(stack.wavelength_m)
-        self._phase: Cube = _required(stack.unwrapped_phase)
+        self._phase: Cube = stack.require_phase()
         self._coherence = stack.coherence if weighting.needs_coherence or with_rate else None
 
         if with_rate:
@@ -324,14 +324,6 @@ def invert(
     blocks = row_blocks(rows, inverter.bytes_per_row, rows_per_chunk=inverter.rows_per_chunk, workers=threads)
     map_blocks(blocks, inverter, keep, workers=threads)
     return TimeSeries(stack, inverter.dates, displacement, point.pixel, layers)
-
-
-def _required(cube: Cube | None) -> Cube:
-    if cube is None:
-        raise OptionError(
-            "stack", required="unwrapped interferograms", found="coherence alone", remedy="Open a stack with phase"
-        )
-    return cube
 
 
 def _average_coherence(

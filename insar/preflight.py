@@ -36,9 +36,7 @@ def check_stack(settings: Settings) -> dict[str, Any]:
     """
     plan = plan_run(settings)
     survey = survey_stack(plan.stack)
-    phase = survey.phase
-    if phase is None:
-        raise OptionError(settings.stack.name, required="phase", found="coherence alone", remedy="Give unwrapped pairs")
+    phase = survey.required_phase(plan.stack)
     valid = np.isfinite(phase)
     share = valid.mean(axis=(1, 2))
     return {

@@ -87,15 +87,8 @@ def reference_phase(stack: Stack, pixel: RowCol, size: int = 1) -> NDArray[np.fl
     With a `size` above 1 it is the average over the pixels of a square of `size` pixels on a side around `pixel`, cut
     at the edges of the scene, that have data in every pair: what is noise of one pixel is in every pixel of a result.
     """
-    if stack.unwrapped_phase is None:
-        raise InputError(
-            stack.path,
-            required="unwrapped interferograms",
-            found="coherence alone",
-            remedy="Only the coherence layers can be made of this stack",
-        )
     reach = size // 2
-    window = stack.unwrapped_phase.read(
+    window = stack.require_phase().read(
         slice(max(0, pixel.row - reach), pixel.row + reach + 1), slice(max(0, pixel.col - reach), pixel.col + reach + 1)
     )
     complete = np.isfinite(window).all(axis=0)
@@ -121,10 +114,7 @@ def score_reference(stack: Stack, survey: Survey) -> ReferencePoint:
     """
     from scipy import ndimage
 
-    if survey.phase is None:
-        reference_phase(stack, RowCol(0, 0))
-    phase = survey.phase
-    assert phase is not None  # noqa: S101  (told to the type checker; the line above raised)
+    phase = survey.required_phase(stack)
     valid = np.isfinite(phase)
     count = valid.sum(axis=0)
     best_count = int(count.max())

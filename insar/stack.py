@@ -270,6 +270,17 @@ class Stack:
         """Whether rows and columns are azimuth and range, not a map."""
         return self.grid.crs is None
 
+    def require_phase(self) -> Cube:
+        """The unwrapped phase; raises `InputError` for a stack of coherence alone."""
+        if self.unwrapped_phase is None:
+            raise InputError(
+                self.path,
+                required="unwrapped interferograms",
+                found="coherence alone",
+                remedy="Only the coherence layers can be made of this stack",
+            )
+        return self.unwrapped_phase
+
     def select(self, indices: Sequence[int]) -> Stack:
         """The stack reduced to some of its pairs."""
         chosen = np.asarray(sorted(indices), dtype=np.intp)

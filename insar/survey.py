@@ -33,6 +33,13 @@ class Survey:
     phase: NDArray[np.float32] | None
     coherence: NDArray[np.float32] | None
 
+    def required_phase(self, stack: Stack) -> NDArray[np.float32]:
+        """The phase of the lattice of `stack`; raises `InputError` for a stack of coherence alone."""
+        if self.phase is None:
+            stack.require_phase()
+            raise ValueError(f"the survey was not made of {stack.path}")
+        return self.phase
+
     @property
     def mean_coherence(self) -> NDArray[np.float64] | None:
         """(pair,) average coherence, NaN for a pair without any; None for a stack without coherence."""

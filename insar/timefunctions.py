@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date
 
 import numpy as np
 from numpy.typing import NDArray
 
 from insar.constants import DAYS_PER_YEAR
+from insar.days import parse_day
 from insar.errors import OptionError
 
 DEFAULT_MODEL = "linear"
@@ -109,9 +110,9 @@ def parse_model(text: str) -> TimeModel:
                 case "semiannual", []:
                     periods.append(2)
                 case "step", [day]:
-                    steps.append(_day(day))
+                    steps.append(parse_day(day))
                 case (("exp" | "log"), [day, constant]) if float(constant) > 0:
-                    decays.append((name, _day(day), float(constant)))
+                    decays.append((name, parse_day(day), float(constant)))
                 case _:
                     raise ValueError(term)
         except ValueError:
@@ -122,7 +123,3 @@ def parse_model(text: str) -> TimeModel:
                 remedy="Correct that term",
             ) from None
     return TimeModel(text, degree, tuple(sorted(set(periods))), tuple(sorted(set(steps))), tuple(decays))
-
-
-def _day(text: str) -> date:
-    return datetime.strptime(text.replace("-", ""), "%Y%m%d").date()  # noqa: DTZ007  (a day has no time zone)

@@ -57,7 +57,7 @@ def run_in_processes(
     Small models spend their time in Python itself, where threads would only wait for each other. Tasks are module-level
     functions or partials of them, because they are sent to other processes.
     """
-    from joblib import Parallel, delayed, parallel_config  # type: ignore[import-untyped]  # has no type hints
+    from joblib import Parallel, delayed, parallel_config
 
     count = min(workers or available_cores(), max(len(tasks), 1))
     results: list[Result] = []
@@ -75,7 +75,7 @@ def _call(task: Callable[[], Result]) -> Result:
 
 def single_threads() -> AbstractContextManager[object]:
     """Hold libraries back from starting threads of their own."""
-    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # has no type hints
+    from threadpoolctl import threadpool_limits
 
     limits: AbstractContextManager[object] = threadpool_limits(limits=1)
     return limits

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -46,6 +46,7 @@ from insar.readers.grids import require_same_grid
 from insar.readers.named_pairs import (
     RECOGNITION_DEPTH,
     PairRasters,
+    cube_of_rasters,
     dates_of_path,
     join_coherence,
     require_pairs,
@@ -57,14 +58,12 @@ from insar.readers.sources import (
     INCIDENCE_LIMITS_DEG,
     ZERO_IS_NO_DATA,
     Decoding,
-    FlatCube,
     FlatPlane,
     Layer,
-    cube_of,
     plane_of,
     require_within,
 )
-from insar.stack import Acquisition, Cube, Geometry, Pair, Plane, Stack
+from insar.stack import Acquisition, Geometry, Pair, Plane, Stack
 
 _PIXEL = ">f4"
 _MAP_PARAMETERS = re.compile(r"dem(_seg)?[._]par$", re.IGNORECASE)
@@ -177,8 +176,8 @@ def _open(path: Path, folder: _Folder) -> Stack:
         wavelength,
         _baselines(folder, stored, images, notes),
         grid,
-        _cube(stored, lambda each: each.phase, grid, files, signed=True),
-        _cube(stored, lambda each: each.coherence, grid, files),
+        cube_of_rasters(stored, lambda each: each.phase, _band, grid, files, signed=True),
+        cube_of_rasters(stored, lambda each: each.coherence, _band, grid, files),
         geometry=_geometry(folder, map_parameters, grid, files, notes),
         acquisition=_acquisition(images),
         notes=tuple(notes),
@@ -285,26 +284,6 @@ def _baselines(
     if np.isnan(baselines).any():
         notes.append(f"perpendicular baseline unknown for {np.isnan(baselines).sum()} of {len(baselines)} pairs")
     return baselines
-
-
-def _cube(
-    stored: Sequence[StoredPair[PairRasters]],
-    file_of: Callable[[PairRasters], Path | None],
-    grid: Grid,
-    files: OpenFiles,
-    *,
-    signed: bool = False,
-) -> Cube | None:
-    rasters = [file_of(each.content) for each in stored]
-    if not any(rasters):
-        return None
-    layers = tuple(
-        None
-        if raster is None
-        else Layer(_band(raster, grid), ZERO_IS_NO_DATA.negated() if signed and each.is_reversed else ZERO_IS_NO_DATA)
-        for each, raster in zip(stored, rasters, strict=True)
-    )
-    return cube_of(FlatCube(layers, files), len(stored), grid)
 
 
 @dataclass(frozen=True, slots=True)

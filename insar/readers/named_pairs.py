@@ -5,13 +5,17 @@ from __future__ import annotations
 import itertools
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from insar.errors import InputError
+from insar.grid import Grid
+from insar.readers.files import OpenFiles
+from insar.readers.flat import FlatBand
 from insar.readers.pairs import StoredPair, keep_first, order_dates
-from insar.stack import Pair
+from insar.readers.sources import ZERO_IS_NO_DATA, FlatCube, Layer, cube_of
+from insar.stack import Cube, Pair
 
 RECOGNITION_DEPTH = 2
 """Folders below the one given in which a processor's files are looked for to recognise it."""
@@ -117,3 +121,28 @@ def _unlikeness(phase: Path, coherence: Path) -> tuple[bool, int, str]:
     pairs_of_letters = zip(phase.name, coherence.name, strict=False)
     shared = sum(1 for _ in itertools.takewhile(lambda letters: letters[0] == letters[1], pairs_of_letters))
     return phase.parent != coherence.parent, -shared, coherence.name
+
+
+def cube_of_rasters(
+    stored: Sequence[StoredPair[PairRasters]],
+    file_of: Callable[[PairRasters], Path | None],
+    band_of: Callable[[Path, Grid], FlatBand],
+    grid: Grid,
+    files: OpenFiles,
+    *,
+    signed: bool = False,
+) -> Cube | None:
+    """One quantity of all pairs, NaN for a pair without its file; None where no pair has one.
+
+    A `signed` quantity is turned for pairs stored later-earlier.
+    """
+    rasters = [file_of(each.content) for each in stored]
+    if not any(rasters):
+        return None
+    layers = tuple(
+        None
+        if raster is None
+        else Layer(band_of(raster, grid), ZERO_IS_NO_DATA.negated() if signed and each.is_reversed else ZERO_IS_NO_DATA)
+        for each, raster in zip(stored, rasters, strict=True)
+    )
+    return cube_of(FlatCube(layers, files), len(stored), grid)

@@ -13,7 +13,7 @@ amplitude says nothing, being 0 throughout in files that other programs wrote.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -31,6 +31,7 @@ from insar.readers.grids import require_same_grid
 from insar.readers.named_pairs import (
     RECOGNITION_DEPTH,
     PairRasters,
+    cube_of_rasters,
     find_two_dates,
     join_coherence,
     require_pairs,
@@ -39,8 +40,8 @@ from insar.readers.named_pairs import (
 )
 from insar.readers.pairs import StoredPair
 from insar.readers.roipac_header import RoipacHeader, read_header
-from insar.readers.sources import ZERO_IS_NO_DATA, Decoding, FlatCube, FlatPlane, Layer, cube_of, plane_of
-from insar.stack import Cube, Geometry, Pair, Plane, Stack
+from insar.readers.sources import Decoding, FlatPlane, Layer, plane_of
+from insar.stack import Geometry, Pair, Plane, Stack
 
 _PHASE, _COHERENCE, _HEIGHT, _BASELINE = ".unw.rsc", ".cor.rsc", ".dem.rsc", "baseline.rsc"
 _GRADIENT_COHERENCE = "phsig"  # inferred from the phase gradient, another quantity
@@ -127,8 +128,8 @@ def _open(path: Path, found: Sequence[Path]) -> Stack:
         _wavelength(firsts),
         baselines,
         grid,
-        _cube(stored, lambda each: each.phase, grid, files, signed=True),
-        _cube(stored, lambda each: each.coherence, grid, files),
+        cube_of_rasters(stored, lambda each: each.phase, _band, grid, files, signed=True),
+        cube_of_rasters(stored, lambda each: each.coherence, _band, grid, files),
         geometry=Geometry(height=height),
         acquisition=merge_acquisitions([sensor_of(each.path, each.entries).acquisition for each in firsts]),
         notes=tuple(notes),
@@ -211,26 +212,6 @@ def _baselines(
         else:
             baselines.append(-own if each_stored.is_reversed else own)
     return np.array(baselines, dtype=np.float64)
-
-
-def _cube(
-    stored: Sequence[StoredPair[PairRasters]],
-    file_of: Callable[[PairRasters], Path | None],
-    grid: Grid,
-    files: OpenFiles,
-    *,
-    signed: bool = False,
-) -> Cube | None:
-    rasters = [file_of(each.content) for each in stored]
-    if not any(rasters):
-        return None
-    layers = tuple(
-        None
-        if raster is None
-        else Layer(_band(raster, grid), ZERO_IS_NO_DATA.negated() if signed and each.is_reversed else ZERO_IS_NO_DATA)
-        for each, raster in zip(stored, rasters, strict=True)
-    )
-    return cube_of(FlatCube(layers, files), len(stored), grid)
 
 
 def _height(found: Sequence[Path], first: Path, grid: Grid, files: OpenFiles, notes: list[str]) -> Plane | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date, timedelta
 from itertools import pairwise
 from pathlib import Path
@@ -110,6 +111,13 @@ def test_auto_is_deterministic_on_ties():
 def test_no_data_at_all():
     with pytest.raises(InputError, match="at least one pixel"):
         find_reference(_stack(np.full((3, ROWS, COLS), np.nan)))
+
+
+@pytest.mark.parametrize("choice", ["auto", RowCol(4, 7)])
+def test_a_stack_of_coherence_alone_has_no_reference(choice):
+    stack = replace(_stack(_quiet(), np.full((6, ROWS, COLS), 0.5)), unwrapped_phase=None)
+    with pytest.raises(InputError, match="coherence alone"):
+        find_reference(stack, choice)
 
 
 def test_given_pixel_and_place():
