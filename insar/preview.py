@@ -138,7 +138,7 @@ def choose_points(
         points.setdefault(_representative(ranking, read, int(row), int(col)), reason)
     if reference is not None:
         points.pop(reference, None)
-        points[reference] = "reference, 0 by definition"
+        points[reference] = "reference point"
     return [ExamplePoint(pixel, reason) for pixel, reason in points.items()]
 
 

@@ -52,9 +52,9 @@ _HOW_TO_READ = (
     "Displacements and rates are along the line of sight of the radar: positive is toward the satellite, negative away "
     "from it. Subsidence, and motion down a slope that faces away from the radar, is negative. One track cannot tell "
     "vertical from horizontal motion, and motion along the orbit (roughly north-south) is hardly seen.",
-    "Everything is relative to the reference point and to the first date, which are zero by definition. A rate is in "
-    "millimetres per year of 365.25 days; the layers themselves are in metres and metres per year. No data is NaN, "
-    "and 0 is a measured zero.",
+    "Everything is relative to the first date and to the reference: the point that is marked, which then is zero, or "
+    "the average of an area around it where one was asked for. A rate is in millimetres per year of 365.25 days; the "
+    "layers themselves are in metres and metres per year. No data is NaN, and 0 is a measured zero.",
 )
 
 
