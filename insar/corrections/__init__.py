@@ -1,0 +1,1 @@
+"""Corrections of a displacement series for what is no motion of the ground: each a step that can be switched."""
