@@ -3,25 +3,40 @@
 from __future__ import annotations
 
 import math
-from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from enum import StrEnum
 
 import numpy as np
 from numpy.typing import NDArray
 
+from insar.candidates import days_from_whole_years, delaunay_pairs
 from insar.errors import OptionError
+from insar.graph import connected_subsets, dates_of, find_bridges, spanning_tree
 from insar.stack import Pair
+
+__all__ = ["Network", "NetworkKind", "NetworkSelection", "PairDecision", "connected_subsets", "select_network"]
+
+DEFAULT_CONNECTIONS = 3
+"""Later dates that each date is paired with in sequential and seasonal networks, where nothing else is asked."""
+
+SEASONAL_TOLERANCE_DAYS = 30.0
+"""How far from whole years a pair of a seasonal network may be: the same vegetation, snow and moisture, roughly."""
 
 
 class NetworkKind(StrEnum):
-    """Which pairs are candidates before the thresholds."""
+    """Which pairs of the stack are candidates before the thresholds."""
 
     ALL = "all"
     SEQUENTIAL = "sequential"
+    """Each date with its next few."""
+    DELAUNAY = "delaunay"
+    """Neighbours in the plane of time and perpendicular baseline."""
     MST = "mst"
+    """The minimum spanning tree alone."""
+    SEASONAL = "seasonal"
+    """Each date with its next few, and with those of the same season of other years."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,15 +46,18 @@ class NetworkSelection:
     Attributes
     ----------
     kind
-        All pairs; each date with its next `connections` dates; or the minimum spanning tree alone.
+        Candidate pairs.
     max_temporal_days, max_perp_m
         Largest temporal and (absolute) perpendicular baseline; None for no limit.
     connections
-        Each date is paired with at most so many later dates, the next ones; None for no limit.
+        Each date is paired with at most so many later dates, the next ones, beside those a year apart of a seasonal
+        network; None for no limit, or `DEFAULT_CONNECTIONS` of sequential and seasonal networks.
     min_coherence
         Least coherence of an interferogram, averaged over the scene; None for no limit.
     exclude_dates
         Dates whose pairs are all dropped.
+    seasonal_tolerance_days
+        How far the temporal baseline of a pair of a seasonal network may be from a multiple of 365.25 days.
     """
 
     kind: NetworkKind = NetworkKind.ALL
@@ -48,12 +66,14 @@ class NetworkSelection:
     connections: int | None = None
     min_coherence: float | None = None
     exclude_dates: tuple[date, ...] = ()
+    seasonal_tolerance_days: float = SEASONAL_TOLERANCE_DAYS
 
     def __post_init__(self) -> None:
         for name, value in (
             ("--max-temporal-days", self.max_temporal_days),
             ("--max-perp-m", self.max_perp_m),
             ("--connections", self.connections),
+            ("seasonal_tolerance_days", self.seasonal_tolerance_days),
         ):
             if value is not None and not value > 0:
                 raise OptionError(name, required="a positive number", found=str(value), remedy="Leave it out for none")
@@ -76,9 +96,18 @@ class PairDecision:
 
 @dataclass(frozen=True, slots=True)
 class Network:
-    """The decision on every interferogram of a stack."""
+    """The decision on every interferogram of a stack.
+
+    Attributes
+    ----------
+    decisions
+        One for each interferogram.
+    notes
+        What a user should know of the network asked for, such as pairs of it that the stack does not hold.
+    """
 
     decisions: tuple[PairDecision, ...]
+    notes: tuple[str, ...] = ()
 
     @property
     def kept(self) -> tuple[int, ...]:
@@ -99,21 +128,16 @@ class Network:
     def weakest_links(self) -> tuple[Pair, ...]:
         """Interferograms without which the network would fall apart, least coherent first."""
         coherence = {decision.pair: decision.mean_coherence for decision in self.decisions}
-        return tuple(sorted(_bridges(self.pairs), key=lambda pair: (_or_last(coherence[pair]), pair)))
+        return tuple(sorted(find_bridges(self.pairs), key=lambda pair: (_or_last(coherence[pair]), pair)))
 
     def without(self, indices: Iterable[int], reason: str) -> Network:
         """The network with some more pairs dropped."""
         dropped = set(indices)
-        return Network(
-            tuple(
-                PairDecision(
-                    decision.pair, decision.perpendicular_baseline_m, decision.mean_coherence, kept=False, reason=reason
-                )
-                if index in dropped
-                else decision
-                for index, decision in enumerate(self.decisions)
-            )
+        decisions = tuple(
+            replace(decision, kept=False, reason=reason) if index in dropped else decision
+            for index, decision in enumerate(self.decisions)
         )
+        return replace(self, decisions=decisions)
 
 
 def select_network(
@@ -125,16 +149,16 @@ def select_network(
 ) -> Network:
     """Choose the interferograms to invert.
 
-    The minimum spanning tree is always kept, whatever the thresholds, so that no threshold splits the network: its
-    pairs are, of those that connect the dates, the ones that pass the thresholds, then the most coherent, then the
-    shortest. Excluded dates are gone before the tree is grown.
+    The minimum spanning tree is always kept, whatever the kind and the thresholds, so that neither splits the network:
+    its pairs are, of those that connect the dates, the ones that pass, then the most coherent, then the shortest. One
+    that is kept for that alone says so. Excluded dates are gone before the tree is grown.
 
     Parameters
     ----------
     pairs
         Interferograms of the stack.
     perpendicular_baselines_m
-        (pair,) NaN where unknown; an unknown baseline passes `max_perp_m`.
+        (pair,) NaN where unknown; an unknown baseline passes `max_perp_m`, and a Delaunay network needs them.
     selection
         What the user asks.
     mean_coherence
@@ -143,9 +167,9 @@ def select_network(
     Raises
     ------
     OptionError
-        If a date to exclude is not in the stack, coherence is needed and not there, or no pair is left.
+        If a date to exclude is not in the stack, coherence or baselines are needed and not there, or no pair is left.
     """
-    dates = sorted({day for pair in pairs for day in (pair.reference, pair.secondary)})
+    dates = dates_of(pairs)
     unknown = [day for day in selection.exclude_dates if day not in dates]
     if unknown:
         raise OptionError(
@@ -164,12 +188,18 @@ def select_network(
     coherence = np.full(len(pairs), np.nan) if mean_coherence is None else mean_coherence
     remaining = [day for day in dates if day not in selection.exclude_dates]
     place = {day: index for index, day in enumerate(remaining)}
+    triangulated: set[Pair] | None = None
+    notes: tuple[str, ...] = ()
+    if selection.kind is NetworkKind.DELAUNAY:
+        triangulated = delaunay_pairs(pairs, perpendicular_baselines_m, remaining)
+        notes = _note_absent(triangulated, pairs)
     reasons = [
-        _reason_to_drop(pair, float(perp), float(coh), selection, place)
+        _reason_no_candidate(pair, selection, place, triangulated)
+        or _reason_beyond(pair, float(perp), float(coh), selection)
         for pair, perp, coh in zip(pairs, perpendicular_baselines_m, coherence, strict=True)
     ]
     eligible = [index for index, pair in enumerate(pairs) if pair.reference in place and pair.secondary in place]
-    tree = _spanning_tree(
+    tree = spanning_tree(
         pairs,
         sorted(
             eligible,
@@ -191,7 +221,7 @@ def select_network(
         decisions.append(
             PairDecision(pair, float(perpendicular_baselines_m[index]), float(coherence[index]), kept, note)
         )
-    network = Network(tuple(decisions))
+    network = Network(tuple(decisions), notes)
     if not network.pairs:
         raise OptionError(
             "network options",
@@ -202,33 +232,41 @@ def select_network(
     return network
 
 
-def connected_subsets(pairs: Sequence[Pair]) -> tuple[tuple[date, ...], ...]:
-    """Dates of each connected subset, sorted, the subset with the earliest date first."""
-    forest = _Forest()
-    for pair in pairs:
-        forest.join(pair.reference, pair.secondary)
-    groups: dict[date, list[date]] = defaultdict(list)
-    for day in sorted({day for pair in pairs for day in (pair.reference, pair.secondary)}):
-        groups[forest.root(day)].append(day)
-    return tuple(sorted(tuple(group) for group in groups.values()))
+def _note_absent(wanted: set[Pair], pairs: Sequence[Pair]) -> tuple[str, ...]:
+    absent = len(wanted - set(pairs))
+    if not absent:
+        return ()
+    return (f"{absent} of the {len(wanted)} pairs of the Delaunay triangulation are not in the stack.",)
 
 
-def _reason_to_drop(
-    pair: Pair, perpendicular_m: float, coherence: float, selection: NetworkSelection, place: dict[date, int]
+def _reason_no_candidate(
+    pair: Pair, selection: NetworkSelection, place: dict[date, int], triangulated: set[Pair] | None
 ) -> str | None:
     if pair.reference not in place or pair.secondary not in place:
         return "date excluded"
+    if triangulated is not None and pair not in triangulated:
+        return "not in the Delaunay triangulation"
+    connections = selection.connections
+    if selection.kind in (NetworkKind.SEQUENTIAL, NetworkKind.SEASONAL) and connections is None:
+        connections = DEFAULT_CONNECTIONS
+    apart = place[pair.secondary] - place[pair.reference]
+    if connections is None or apart <= connections:
+        return None
+    reason = f"{apart} dates apart, more than {connections} connections"
+    if selection.kind is not NetworkKind.SEASONAL:
+        return reason
+    beside = days_from_whole_years(pair)
+    if beside <= selection.seasonal_tolerance_days:
+        return None
+    return f"{reason}, and {beside:.0f} d from whole years, more than {selection.seasonal_tolerance_days:g} d"
+
+
+def _reason_beyond(pair: Pair, perpendicular_m: float, coherence: float, selection: NetworkSelection) -> str | None:
     days = pair.temporal_baseline_days
     if selection.max_temporal_days is not None and days > selection.max_temporal_days:
         return f"temporal baseline {days} d above {selection.max_temporal_days:g} d"
     if selection.max_perp_m is not None and abs(perpendicular_m) > selection.max_perp_m:
         return f"perpendicular baseline {perpendicular_m:.0f} m above {selection.max_perp_m:g} m"
-    apart = place[pair.secondary] - place[pair.reference]
-    connections = selection.connections
-    if selection.kind is NetworkKind.SEQUENTIAL and connections is None:
-        connections = 3
-    if connections is not None and apart > connections:
-        return f"{apart} dates apart, more than {connections} connections"
     if selection.min_coherence is not None and not coherence >= selection.min_coherence:
         return f"mean coherence {coherence:.2f} below {selection.min_coherence:g}"
     return None
@@ -236,65 +274,3 @@ def _reason_to_drop(
 
 def _or_last(value: float) -> float:
     return math.inf if math.isnan(value) else value
-
-
-class _Forest:
-    """Union-find over dates."""
-
-    def __init__(self) -> None:
-        self._parent: dict[date, date] = {}
-
-    def root(self, day: date) -> date:
-        parent = self._parent.setdefault(day, day)
-        while parent != self._parent[parent]:
-            self._parent[parent] = parent = self._parent[self._parent[parent]]
-        return parent
-
-    def join(self, one: date, two: date) -> bool:
-        """Connect two dates; False where they already were."""
-        first, second = self.root(one), self.root(two)
-        if first == second:
-            return False
-        self._parent[max(first, second)] = min(first, second)
-        return True
-
-
-def _spanning_tree(pairs: Sequence[Pair], best_first: Sequence[int]) -> set[int]:
-    """Kruskal's algorithm: indices of the pairs of the tree."""
-    forest = _Forest()
-    return {index for index in best_first if forest.join(pairs[index].reference, pairs[index].secondary)}
-
-
-def _bridges(pairs: Sequence[Pair]) -> list[Pair]:
-    """Pairs on no loop (Tarjan 1974), without recursion."""
-    around: dict[date, list[tuple[date, int]]] = defaultdict(list)
-    for index, pair in enumerate(pairs):
-        around[pair.reference].append((pair.secondary, index))
-        around[pair.secondary].append((pair.reference, index))
-    entered: dict[date, int] = {}
-    lowest: dict[date, int] = {}
-    bridges = []
-    for start in sorted(around):
-        if start in entered:
-            continue
-        entered[start] = lowest[start] = len(entered)
-        stack = [(start, -1, iter(around[start]))]
-        while stack:
-            day, arrived_by, neighbours = stack[-1]
-            for other, index in neighbours:
-                if index == arrived_by:
-                    continue
-                if other in entered:
-                    lowest[day] = min(lowest[day], entered[other])
-                else:
-                    entered[other] = lowest[other] = len(entered)
-                    stack.append((other, index, iter(around[other])))
-                    break
-            else:
-                stack.pop()
-                if stack:
-                    above = stack[-1][0]
-                    lowest[above] = min(lowest[above], lowest[day])
-                    if lowest[day] > entered[above]:
-                        bridges.append(pairs[arrived_by])
-    return bridges

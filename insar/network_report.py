@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import logging
 import math
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,6 +17,8 @@ from insar.planning import choose_network
 from insar.readers import open_stack
 from insar.stack import Pair
 from insar.survey import survey_stack
+
+logger = logging.getLogger(__name__)
 
 
 def summarise_network(network: Network, mean_coherence: Mapping[Pair, float] | None = None) -> dict[str, Any]:
@@ -39,6 +42,7 @@ def summarise_network(network: Network, mean_coherence: Mapping[Pair, float] | N
         "subsets": len(network.subsets),
         "subset_dates": [[f"{day:%Y-%m-%d}" for day in subset] for subset in network.subsets],
         "weakest_links": [pair.name for pair in network.weakest_links],
+        "notes": list(network.notes),
     }
 
 
@@ -55,6 +59,8 @@ def write_network(settings: Settings, folder: Path) -> Path:
     stack = open_stack(settings.stack, settings.processor)
     survey = None if stack.coherence is None else survey_stack(stack)
     network = choose_network(stack, settings, survey)
+    for note in network.notes:
+        logger.warning("%s", note)
     summary = summarise_network(network)
     folder.mkdir(parents=True, exist_ok=True)
     table = folder / "network.csv"
@@ -89,4 +95,5 @@ def _dates(pair: Pair) -> tuple[Any, Any]:
 
 
 def _or_none(value: float) -> float | None:
-    return None if math.isnan(value) else float(value)
+    # Differences of headers' decimals: 3.1, not 3.0999999999999996.
+    return None if math.isnan(value) else round(float(value), 6)
