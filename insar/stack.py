@@ -184,6 +184,8 @@ class Acquisition:
     platform_height_m: float | None = None
     range_looks: int | None = None
     azimuth_looks: int | None = None
+    baseline_sense: int | None = None
+    """1 where a positive perpendicular baseline puts the secondary at the smaller look angle, -1 at the larger."""
 
     @property
     def looks(self) -> int | None:
@@ -208,7 +210,7 @@ class Stack:
     wavelength_m
         Radar wavelength.
     perpendicular_baselines_m
-        (pair,) secondary minus reference; NaN where unknown.
+        (pair,) secondary minus reference, positive as `acquisition.baseline_sense` says; NaN where unknown.
     unwrapped_phase
         (pair, row, col) rad, positive where the range grew from the earlier to the later date; None for a stack of
         coherence alone.

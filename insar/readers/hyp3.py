@@ -349,4 +349,10 @@ def _acquisition(products: Sequence[_Product]) -> Acquisition:
         platform_height_m=described.number("Spacecraft height"),
         range_looks=None if range_looks is None else round(range_looks),
         azimuth_looks=None if azimuth_looks is None else round(azimuth_looks),
+        baseline_sense=_baseline_sense(described),
     )
+
+
+def _baseline_sense(product: _Product) -> int:
+    """Products of bursts are made with ISCE2, whose sign is the opposite of GAMMA's."""
+    return -1 if product.texts.get("Reference Granule", "").endswith("BURST") else 1

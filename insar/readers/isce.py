@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +15,7 @@ from insar.readers.base import Reader
 from insar.readers.files import OpenFiles
 from insar.readers.grids import require_same_grid
 from insar.readers.isce_image import IsceImage, properties, read_isce_image, sidecar_of
-from insar.readers.isce_metadata import read_baselines, read_sensor
+from insar.readers.isce_metadata import baseline_sense, read_baselines, read_sensor
 from insar.readers.pairs import StoredPair, keep_first, order_dates, split_pair_name
 from insar.readers.sources import (
     ALL_IS_DATA,
@@ -102,7 +102,7 @@ def _open(path: Path, folder: Path, homes: Sequence[Path]) -> Stack:
         coherence,
         components,
         geometry,
-        acquisition,
+        replace(acquisition, baseline_sense=baseline_sense(homes)),
         tuple(notes),
     )
 

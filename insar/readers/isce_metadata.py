@@ -115,6 +115,19 @@ def read_baselines(homes: Sequence[Path]) -> dict[date, float]:
     return baselines
 
 
+def baseline_sense(homes: Sequence[Path]) -> int | None:
+    """`Acquisition.baseline_sense` of the files under ``baselines/``; None without any.
+
+    topsStack takes the sign of ``cross(target - reference, secondary - reference) . velocity``, which is positive at
+    the larger look angle of a sensor that looks to the right; stripmapStack the component to the right times the cosine
+    of the look angle plus the upward one times its sine, which is positive at the smaller.
+    """
+    for path in _baseline_files(homes):
+        if _BASELINE_LINE.search(text := path.read_text(encoding="utf-8", errors="replace")):
+            return 1 if "PERP_BASELINE" in text.upper() else -1
+    return None
+
+
 def _baseline_files(homes: Sequence[Path]) -> list[Path]:
     for home in homes:
         folder = home / "baselines"

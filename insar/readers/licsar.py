@@ -32,7 +32,7 @@ from insar.readers.base import Reader
 from insar.readers.geotiff import GeoTiff, OpenRasters, RasterCube, RasterLayer, RasterPlane, chunk_rows, read_geotiff
 from insar.readers.lattice import common_grid, describe_crop
 from insar.readers.look_vectors import DerivedPlane, azimuth_from_east_north, incidence_from_up
-from insar.readers.orbit import wrapped_heading
+from insar.readers.orbit import MEAN_EARTH_RADIUS_M, platform_height_m, wrapped_heading
 from insar.readers.pairs import StoredPair, keep_first, order_dates, parse_date, split_pair_name
 from insar.readers.sources import Decoding, cube_of, plane_of
 from insar.stack import Acquisition, Cube, Geometry, Pair, Plane, Stack
@@ -304,11 +304,13 @@ def _geometry(metadata: _Metadata, rasters: _Rasters, notes: list[str]) -> Geome
 
 def _acquisition(path: Path | None) -> Acquisition:
     if path is None:
-        return Acquisition(platform="Sentinel-1", antenna_side="right")
+        return Acquisition(platform="Sentinel-1", antenna_side="right", baseline_sense=1)
     lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
     entries = {key.strip(): text.strip() for key, equals, text in (line.partition("=") for line in lines) if equals}
     heading = number_of(path, entries, "heading")
     northward = None if heading is None else math.cos(math.radians(heading))
+    slant_range_m, incidence_deg = (number_of(path, entries, key) for key in ("centre_range_m", "avg_incidence_angle"))
+    height_m = None if not slant_range_m or incidence_deg is None else platform_height_m(slant_range_m, incidence_deg)
     return Acquisition(
         platform="Sentinel-1",
         orbit_direction=None if northward is None else "ascending" if northward > 0.0 else "descending",
@@ -317,6 +319,9 @@ def _acquisition(path: Path | None) -> Acquisition:
         center_line_utc_s=_center_time(path, entries.get("center_time")),
         range_pixel_size_m=number_of(path, entries, "range_resolution"),
         azimuth_pixel_size_m=number_of(path, entries, "azimuth_resolution"),
+        earth_radius_m=None if height_m is None else MEAN_EARTH_RADIUS_M,
+        platform_height_m=height_m,
+        baseline_sense=1,
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -113,7 +113,7 @@ def _open(path: Path, file: Path) -> Stack:
         coherence,
         components,
         _geometry(file, grid, files, notes),
-        sensor.acquisition,
+        replace(sensor.acquisition, baseline_sense=_baseline_sense(attributes)),
         tuple(notes),
     )
 
@@ -174,6 +174,18 @@ def _baselines(file: Path, source: Any, table: _Table) -> NDArray[np.float64]:
         )
     baselines: NDArray[np.float64] = values[table.indices] * table.signs
     return baselines
+
+
+def _baseline_sense(attributes: Mapping[str, str]) -> int | None:
+    """`Acquisition.baseline_sense` of the processor whose products MintPy loaded; None of others."""
+    match attributes.get("PROCESSOR", "").lower():
+        case "aria":
+            return -1
+        case "isce":  # stripmapStack's sign is the opposite of topsStack's
+            return 1 if attributes.get("BEAM_MODE", "").upper() == "SM" else -1
+        case "snap" | "gamma" | "hyp3" | "roipac":
+            return 1
+    return None
 
 
 def _grid(file: Path, attributes: Mapping[str, str], source: Any) -> Grid:

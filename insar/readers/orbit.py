@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+MEAN_EARTH_RADIUS_M = 6_371_008.8
 _SEMI_MAJOR_M = 6_378_137.0
 _ECCENTRICITY_SQUARED = 6.694_379_990_14e-3
 
@@ -47,6 +48,12 @@ def platform_state(position_m: Sequence[float], velocity_m_per_s: Sequence[float
         earth_radius_m=radius,
         ground_speed_m_per_s=math.hypot(east, north) * radius / (radius + height),
     )
+
+
+def platform_height_m(slant_range_m: float, incidence_deg: float) -> float:
+    """Height of a platform above a sphere of `MEAN_EARTH_RADIUS_M`, whose target is seen at a range and incidence."""
+    above = slant_range_m**2 + 2.0 * MEAN_EARTH_RADIUS_M * slant_range_m * math.cos(math.radians(incidence_deg))
+    return math.sqrt(MEAN_EARTH_RADIUS_M**2 + above) - MEAN_EARTH_RADIUS_M
 
 
 def wrapped_heading(heading_deg: float) -> float:

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -131,7 +132,9 @@ def _open(path: Path, found: Sequence[Path]) -> Stack:
         cube_of_rasters(stored, lambda each: each.phase, _band, grid, files, signed=True),
         cube_of_rasters(stored, lambda each: each.coherence, _band, grid, files),
         geometry=Geometry(height=height),
-        acquisition=merge_acquisitions([sensor_of(each.path, each.entries).acquisition for each in firsts]),
+        acquisition=replace(
+            merge_acquisitions([sensor_of(each.path, each.entries).acquisition for each in firsts]), baseline_sense=1
+        ),
         notes=tuple(notes),
     )
 

@@ -308,4 +308,5 @@ def _acquisition(product: DimapProduct) -> Acquisition:
         platform_height_m=None if state is None else state.height_m,
         range_looks=None if not range_looks else round(range_looks),
         azimuth_looks=None if not azimuth_looks else round(azimuth_looks),
+        baseline_sense=1,
     )

@@ -116,7 +116,7 @@ class SimulatedScene:
     mean_height_m
         Of the scene.
     perpendicular_baselines_m
-        (date,) relative to the first date.
+        (date,) relative to the first date, positive where the look angle is smaller than at the first date.
     slopes
         Slopes that move.
     jumps

@@ -86,6 +86,8 @@ def _description(stack: SimulatedScene) -> dict[str, Any]:
             "displacement": "metres, positive toward the satellite: -wavelength / (4 pi) * phase",
             "dem_error": "height in the stack minus true height, metres; its phase is 4 pi / wavelength * "
             "perpendicular baseline / (slant range * sin(incidence)) * dem_error",
+            "perpendicular_baselines_m": "positive where the look angle is smaller than at the first date, whatever "
+            "sign the layout's processor has",
             "outlines": "row and col are pixels of the map grid, counted from the centre of the first one",
             "tif": "on the map grid",
             "npz": "on the stack's own pixels",

@@ -40,7 +40,8 @@ class IsceTops:
             name = f"{first:%Y%m%d}_{day:%Y%m%d}"
             target = folder / "baselines" / name / f"{name}.txt"
             target.parent.mkdir(parents=True)
-            target.write_text(f"swath: IW1\nBperp (average): {baseline:.6f}\nBpar (average): 0.000000\n", "utf-8")
+            # topsStack's sign: positive where the secondary has the larger look angle.
+            target.write_text(f"swath: IW1\nBperp (average): {-baseline:.6f}\nBpar (average): 0.000000\n", "utf-8")
         geometry = folder / "merged" / "geom_reference"
         _write_geometry(stack, geometry, Axis(stack.shape[0]), Axis(stack.shape[1]))
         # MintPy and others learn the looks from the size that the geometry had before multilooking.

@@ -68,7 +68,8 @@ def write_mintpy_stack(
             file.attrs[key] = value
         names = [[f"{day:%Y%m%d}".encode() for day in (pair.reference, pair.secondary)] for pair in pairs]
         file["date"] = np.array(names, dtype="S8")
-        file["bperp"] = np.array([stack.pair_baseline_m(index) for index in range(len(pairs))], np.float32)
+        # topsStack's sign: positive where the secondary has the larger look angle.
+        file["bperp"] = np.array([-stack.pair_baseline_m(index) for index in range(len(pairs))], np.float32)
         file["dropIfgram"] = np.ones(len(pairs), bool)  # True is MintPy's word for keeping it
         cubes = {
             name: file.create_dataset(name, shape, dtype, chunks=None if chunks is False else chunks)
@@ -135,6 +136,7 @@ def _attributes(stack: SimulatedScene, file_type: str, unit: str, reference: Row
         "ANTENNA_SIDE": -1,
         "PLATFORM": "Sen",
         "PROCESSOR": "isce",
+        "beam_mode": "IW",
         "START_DATE": f"{stack.dates[0]:%Y%m%d}",
         "END_DATE": f"{stack.dates[-1]:%Y%m%d}",
         "CENTER_LINE_UTC": over.center_line_utc_s,

@@ -32,7 +32,7 @@ def test_stack(full_scene: SimulatedScene, tmp_path: Path, chunks: bool | tuple[
             np.testing.assert_array_equal(file["unwrapPhase"][index], np.nan_to_num(made.phase_rad))
             np.testing.assert_array_equal(file["coherence"][index], np.nan_to_num(made.coherence))
             np.testing.assert_array_equal(file["connectComponent"][index], made.components)
-            assert file["bperp"][index] == pytest.approx(full_scene.pair_baseline_m(index), rel=1e-6)
+            assert file["bperp"][index] == pytest.approx(-full_scene.pair_baseline_m(index), rel=1e-6)
         assert all(isinstance(value, str) for value in file.attrs.values())
         assert file.attrs["FILE_TYPE"] == "ifgramStack"
         assert (file.attrs["REF_Y"], file.attrs["REF_X"]) == ("3", "4")
