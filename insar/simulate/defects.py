@@ -13,6 +13,7 @@ from insar.simulate.parameters import SimulationParameters
 from insar.simulate.streams import Effect, random_stream
 
 JUMP_MARGIN = 0.2  # of the scene's size, kept free around the centres of jumps
+DOUBLE_ERROR_SHARE = 0.2  # of the regions with an unwrapping error are off by two cycles
 SMALLEST_COMPONENT_SHARE = 0.002  # of the scene; smaller regions belong to no component
 MOST_COMPONENTS = 250  # a component is one byte in files
 
@@ -45,7 +46,21 @@ def draw_jumps(parameters: SimulationParameters) -> tuple[UnwrappingJump, ...]:
     for number in range(parameters.unwrapping_jumps):
         outline = _draw_outline(rng, parameters, parameters.jump_radius_m, JUMP_MARGIN)
         jumps.append(UnwrappingJump(int(order[number % pair_count]), outline, int(rng.choice([-1, 1]))))
-    return tuple(jumps)
+    return tuple(jumps) + _draw_errors(parameters)
+
+
+def _draw_errors(parameters: SimulationParameters) -> tuple[UnwrappingJump, ...]:
+    """Unwrapping errors of a share of the interferograms, several regions each."""
+    rng = random_stream(parameters.seed, Effect.UNWRAPPING)
+    pair_count = len(parameters.pairs)
+    chosen = rng.permutation(pair_count)[: round(parameters.unwrapping_error_fraction * pair_count)]
+    errors = []
+    for pair_index in np.sort(chosen).tolist():
+        for _ in range(parameters.unwrapping_error_patches):
+            outline = _draw_outline(rng, parameters, parameters.jump_radius_m, 0.0)
+            cycles = 2 if rng.random() < DOUBLE_ERROR_SHARE else 1
+            errors.append(UnwrappingJump(pair_index, outline, cycles * int(rng.choice([-1, 1]))))
+    return tuple(errors)
 
 
 def draw_offset_cycles(parameters: SimulationParameters) -> NDArray[np.int64]:

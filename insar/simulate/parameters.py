@@ -67,6 +67,8 @@ _LIMITS: dict[str, tuple[float, float]] = {
     "missing_blob_radius_m": (1.0, 1e6),
     "unwrapping_jumps": (0, 100_000),
     "jump_radius_m": (1.0, 1e6),
+    "unwrapping_error_fraction": (0.0, 1.0),
+    "unwrapping_error_patches": (1, 1_000),
     "component_coherence": (0.0, 1.0),
     "offset_cycles": (0, 100),
 }
@@ -139,6 +141,9 @@ class SimulationParameters:
         Expected number of connected gaps in an interferogram, and their size.
     unwrapping_jumps, jump_radius_m
         Number of regions that are off by one cycle, each in one interferogram.
+    unwrapping_error_fraction, unwrapping_error_patches
+        Share of the interferograms that have unwrapping errors besides, each in so many regions of the same size that
+        are off by one cycle, or, one in five, by two.
     component_coherence
         Coherence below which a pixel belongs to no connected component.
     offset_cycles
@@ -209,6 +214,8 @@ class SimulationParameters:
     missing_blob_radius_m: float = 400.0
     unwrapping_jumps: int = 2
     jump_radius_m: float = 400.0
+    unwrapping_error_fraction: float = 0.0
+    unwrapping_error_patches: int = 3
     component_coherence: float = 0.2
     offset_cycles: int = 0
 
@@ -289,6 +296,7 @@ class SimulationParameters:
             "missing_fraction": 0.0,
             "missing_blobs_per_pair": 0.0,
             "unwrapping_jumps": 0,
+            "unwrapping_error_fraction": 0.0,
             "offset_cycles": 0,
         }
         return replace(self, **(clean | changes))

@@ -235,10 +235,9 @@ class SimulatedScene:
             phase += np.float32(parameters.phase_noise_scale) * noise
         phase += np.float32(2.0 * np.pi * self.offset_cycles[pair_index])
         regions = []
-        for jump in self.jumps:
-            if jump.pair_index == pair_index:
-                regions.append(self._inside(jump.outline))
-                phase[regions[-1]] += np.float32(2.0 * np.pi * jump.cycles)
+        for jump, region in self._jumps_of(pair_index):
+            regions.append(region)
+            phase[region] += np.float32(2.0 * np.pi * jump.cycles)
         rng = random_stream(parameters.seed, Effect.GAPS, pair_index)
         in_gap = np.zeros(self.shape, bool)
         for outline in draw_gap_blobs(rng, parameters):
@@ -250,6 +249,13 @@ class SimulatedScene:
         phase[missing] = np.nan
         return Interferogram(phase, np.where(in_gap, np.float32(np.nan), coherence), components)
 
+    def wrong_cycles(self, pair_index: int) -> NDArray[np.int64]:
+        """Cycles that unwrapping got wrong in an interferogram, (row, col), its offset as a whole left out."""
+        cycles = np.zeros(self.shape, np.int64)
+        for jump, region in self._jumps_of(pair_index):
+            cycles[region] += jump.cycles
+        return cycles
+
     def on_geographic_grid(self) -> SimulatedScene:
         """The scene on a north-up grid of longitude and latitude; only from the scene on its map grid."""
         self._require_map_grid()
@@ -260,6 +266,21 @@ class SimulatedScene:
         self._require_map_grid()
         heights = self.fields.height_m.astype(np.float64)
         return self._sampled_on(radar_pixels(self.pixels, self.parameters, heights))
+
+    def _jumps_of(self, pair_index: int) -> list[tuple[UnwrappingJump, NDArray[np.bool_]]]:
+        """Unwrapping errors of an interferogram with their regions, (row, col) each.
+
+        Those of a share of the interferograms do not overlap others, so that a region is off as a whole.
+        """
+        found: list[tuple[UnwrappingJump, NDArray[np.bool_]]] = []
+        for number, jump in enumerate(self.jumps):
+            if jump.pair_index == pair_index:
+                region = self._inside(jump.outline)
+                if number >= self.parameters.unwrapping_jumps:
+                    for _, earlier in found:
+                        region = region & ~earlier
+                found.append((jump, region))
+        return found
 
     def _require_map_grid(self) -> None:
         if not self.pixels.is_map_grid:

@@ -21,6 +21,7 @@ class Effect(IntEnum):
     GAPS = 8
     JUMPS = 9
     OFFSETS = 10
+    UNWRAPPING = 11
 
 
 def random_stream(seed: int, effect: Effect, item: int | None = None) -> np.random.Generator:
