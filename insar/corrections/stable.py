@@ -24,6 +24,9 @@ LEAST_SCALE_M = 1e-6
 OUTLYING_RATE = 3.0
 """Robust standard deviations of the rates beyond which a pixel counts as moving."""
 
+KEPT_SHARE, TRIMMED_STARTS = 0.6, 500
+"""Of least trimmed squares: share of the pixels that the rates of the others do not pull, and trial fits."""
+
 LEAST_RATE_SCALE_M_PER_YEAR = 1e-5
 POINTS_PER_TERM = 10
 MOST_EXCLUSIONS = 10
@@ -70,8 +73,9 @@ def fit_stable(
 ) -> StableFit:
     """Fit a linear model to every date of a series, outside of what moves.
 
-    Pixels whose temporal coherence is known to be low are left out. The fit is repeated without the pixels whose linear
-    rate, in what it leaves, is an outlier, until these stay the same.
+    Pixels whose temporal coherence is known to be low are left out. So are those whose linear rate is an outlier: from
+    the model itself fitted to the rates by least trimmed squares, which two fifths of the scene may move without
+    pulling, and then from what the fit leaves, until they stay the same.
 
     Parameters
     ----------
@@ -102,7 +106,9 @@ def fit_stable(
             found=f"{int(coherent.sum())}",
             remedy="Switch it off, or keep more interferograms so that more pixels have data",
         )
-    used = coherent.copy()
+    used = coherent & ~_moving(design, values, sample.dates, coherent) if robust else coherent
+    if int(used.sum()) < needed:
+        used = coherent
     seen: list[NDArray[np.bool_]] = []
     while True:
         fitted = _fit(design, terms, values, used, step=step, robust=robust)
@@ -145,13 +151,38 @@ def outlying_rates(series: NDArray[np.float64], dates: Sequence[date], among: ND
     among
         (point,) which points median and deviation are taken from.
     """
+    return _outlying(_rates(series, dates), among)
+
+
+def _rates(series: NDArray[np.float64], dates: Sequence[date]) -> NDArray[np.float64]:
+    """(point,) m/yr, least-squares slopes."""
     years = np.array([(day - dates[0]).days for day in dates]) / 365.25
     years -= years.mean()
-    rate = (years[:, None] * series).sum(axis=0) / max(float((years**2).sum()), 1e-12)
-    middle = np.median(rate[among])
-    spread = max(1.4826 * float(np.median(np.abs(rate[among] - middle))), LEAST_RATE_SCALE_M_PER_YEAR)
-    outlying: NDArray[np.bool_] = np.abs(rate - middle) > OUTLYING_RATE * spread
+    slopes: NDArray[np.float64] = (years[:, None] * series).sum(axis=0) / max(float((years**2).sum()), 1e-12)
+    return slopes
+
+
+def _outlying(rates: NDArray[np.float64], among: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    middle = np.median(rates[among])
+    spread = max(1.4826 * float(np.median(np.abs(rates[among] - middle))), LEAST_RATE_SCALE_M_PER_YEAR)
+    outlying: NDArray[np.bool_] = np.abs(rates - middle) > OUTLYING_RATE * spread
     return outlying
+
+
+def _moving(
+    design: NDArray[np.float64], series: NDArray[np.float64], dates: Sequence[date], among: NDArray[np.bool_]
+) -> NDArray[np.bool_]:
+    """(point,) whose rate does not follow the model that most of the rates follow."""
+    from insar.kernels.robust import fit_trimmed
+
+    chosen, rates = np.ascontiguousarray(design[among]), _rates(series, dates)
+    points, terms = chosen.shape
+    starts = np.random.default_rng(0).integers(points, size=(TRIMMED_STARTS, terms), dtype=np.intp)
+    coefficients = np.empty(terms)
+    fit_trimmed(chosen, rates[among], starts, int(np.ceil(KEPT_SHARE * points)), coefficients)
+    if not np.isfinite(coefficients).all():  # said by the fit itself
+        return np.zeros(len(rates), bool)
+    return _outlying(rates - predicted(design, coefficients[None])[0], among)
 
 
 def _coherent(
