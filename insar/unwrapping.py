@@ -11,20 +11,24 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from insar.bridging import REGIONS, RegionCycles, region_labels
 from insar.closure import LoopPlan, find_loops
 from insar.solver import NetworkSolver, Norm
 
 LOOPS_UNKNOWN = 65535
 """Number of open loops of a pixel none of whose loops is complete."""
 
-REGIONS = 256
-"""Labels of connected components told apart; 0 takes the samples without label and those beyond."""
-
 MOST_CYCLES = 3
 """Cycles told apart in the report, on either side; larger ones count as these."""
 
 HISTOGRAM_LOOPS = 32
 """Open loops told apart in the histogram; more count as these."""
+
+LEAST_VOTES = 20
+"""Pixels of a region that must have been looked at before it is turned as a whole."""
+
+LEAST_MAJORITY = 0.8
+"""Share of a region's pixels that must agree on its cycles."""
 
 _PIXELS_AT_ONCE = 4096
 
@@ -82,14 +86,11 @@ class ClosureCorrector:
     ----------
     pairs
         Dates of each interferogram; its phase is that of the second minus that of the first.
-    is_correcting
-        Whether to correct, or just to count.
     """
 
-    def __init__(self, pairs: Sequence[tuple[date, date]], *, is_correcting: bool = True) -> None:
+    def __init__(self, pairs: Sequence[tuple[date, date]]) -> None:
         self.pairs = tuple(pairs)
         self.plan: LoopPlan = find_loops(pairs)
-        self.is_correcting = is_correcting
         self._solver = NetworkSolver(pairs, norm=Norm.L1)
 
     def correct(
@@ -98,6 +99,7 @@ class ClosureCorrector:
         *,
         reference_phase: NDArray[np.floating],
         components: NDArray[np.floating] | None = None,
+        is_correcting: bool = True,
     ) -> CorrectedPhase:
         """Correct a block.
 
@@ -109,6 +111,8 @@ class ClosureCorrector:
             (pair,) rad at the reference point: cycles of a whole interferogram are no errors.
         components
             (pair, row, col) label of the unwrapped region, NaN where none, for the report.
+        is_correcting
+            Whether to correct, or just to count.
         """
         from insar.kernels import closure as kernels
 
@@ -123,14 +127,16 @@ class ClosureCorrector:
         sums |= {name: np.zeros(pairs, dtype=np.int64) for name in ("corrected", "open_before", "open_after")}
         labels = None
         if components is not None:
-            labels = _labels(components.reshape(pairs, -1))
+            labels = region_labels(components.reshape(pairs, -1))
             sums |= _count_regions(samples, labels)
         after, corrected = before.copy(), np.zeros(pixels, dtype=np.uint16)
         affected = np.flatnonzero(before)
         for start in range(0, len(affected), _PIXELS_AT_ONCE):
             chosen = affected[start : start + _PIXELS_AT_ONCE]
             subset = np.ascontiguousarray(samples[:, chosen].T)
-            cycles = self._decide(subset, reference)
+            cycles = np.zeros(subset.shape, dtype=np.int16)
+            if is_correcting:
+                self._decide(subset, reference, cycles)
             still_open = np.empty(len(chosen), dtype=np.uint16)
             was_open, is_open = np.empty(subset.shape, dtype=np.bool_), np.empty(subset.shape, dtype=np.bool_)
             kernels.accept_cycles(subset, reference, self.plan, cycles, still_open, was_open, is_open)
@@ -156,25 +162,46 @@ class ClosureCorrector:
             sums=sums,
         )
 
-    def _decide(self, samples: NDArray[np.floating], reference: NDArray[np.float64]) -> NDArray[np.int16]:
-        """Cycles to take off (pixel, pair) samples."""
+    def _decide(self, samples: NDArray[np.floating], reference: NDArray[np.float64], cycles: NDArray[np.int16]) -> None:
+        """Fill in the cycles to take off (pixel, pair) samples."""
         from insar.kernels import closure as kernels
 
-        cycles = np.zeros(samples.shape, dtype=np.int16)
-        if not self.is_correcting:
-            return cycles
         is_decided = np.empty(len(samples), dtype=np.bool_)
         kernels.decide_cycles(samples, reference, self.plan, cycles, is_decided)
         left = np.flatnonzero(~is_decided)
         if len(left):
             rest = samples[left]
-            series = self._solver.solve(
-                np.ascontiguousarray(rest.T), reference_phase=reference, dtype=np.float64
-            ).series
+            phase = np.ascontiguousarray(rest.T)
+            series = self._solver.solve(phase, reference_phase=reference, dtype=np.float64).series
             decided = np.empty(rest.shape, dtype=np.int16)
             kernels.decide_cycles_by_series(rest, reference, series, self.plan, decided)
             cycles[left] = decided
-        return cycles
+
+
+def vote_on_regions(sums: Mapping[str, NDArray[np.int64]], unmoved: NDArray[np.integer] | None = None) -> RegionCycles:
+    """Cycles to take off whole regions, where nearly all pixels looked at have decided on the same.
+
+    An unwrapper is right or wrong for a region as a whole. What a pixel cannot tell by itself, because its loops are
+    incomplete or ambiguous, its region may.
+
+    Parameters
+    ----------
+    sums
+        Counts of `ClosureCorrector.correct` with components.
+    unmoved
+        (pair,) label of the region that holds the reference point and so stays as it is, 0 for none.
+    """
+    votes, looked_at = sums["region_cycles"].copy(), sums["region_samples"]
+    votes[:, :, MOST_CYCLES] = 0
+    # Ends of the scale hold larger cycles, too, of which it is not known how many.
+    votes[:, :, [0, -1]] = 0
+    winner = votes.argmax(axis=2)
+    wins = np.take_along_axis(votes, winner[:, :, None], axis=2)[:, :, 0]
+    accepted = (looked_at >= LEAST_VOTES) & (wins >= LEAST_MAJORITY * looked_at)
+    accepted[:, 0] = False
+    if unmoved is not None:
+        accepted[np.arange(len(accepted)), unmoved] = False
+    return RegionCycles(np.where(accepted, winner - MOST_CYCLES, 0).astype(np.int16))
 
 
 def summarise_unwrapping(pairs: Sequence[tuple[date, date]], sums: Mapping[str, NDArray[np.int64]]) -> dict[str, Any]:
@@ -195,6 +222,7 @@ def summarise_unwrapping(pairs: Sequence[tuple[date, date]], sums: Mapping[str, 
     and after, how many were corrected and, for regions, by how many cycles.
     """
     before, after = sums["histogram_before"], sums["histogram_after"]
+    turned = sums.get("turned_with_region", np.zeros(len(pairs), dtype=np.int64))
     summary: dict[str, Any] = {
         "pixels": int(before.sum()),
         "pixels_open_before": int(before[1:].sum()),
@@ -202,14 +230,16 @@ def summarise_unwrapping(pairs: Sequence[tuple[date, date]], sums: Mapping[str, 
         "pixels_corrected": int(sums["pixels_corrected"][0]),
         "samples": int(sums["samples"].sum()),
         "samples_corrected": int(sums["corrected"].sum()),
+        "samples_turned_with_region": int(turned.sum()),
         "open_loops": {"before": before.tolist(), "after": after.tolist()},
         "pairs": [
             {
                 "pair": f"{first:%Y%m%d}_{second:%Y%m%d}",
                 **{name: int(sums[name][index]) for name in ("samples", "open_before", "open_after", "corrected")},
+                "turned_with_region": int(turned[index]),
             }
             for index, (first, second) in enumerate(pairs)
-            if sums["open_before"][index]
+            if sums["open_before"][index] or turned[index]
         ],
     }
     if "region_samples" in sums:
@@ -229,11 +259,6 @@ def summarise_unwrapping(pairs: Sequence[tuple[date, date]], sums: Mapping[str, 
             for index, label in np.argwhere(sums["region_open_before"] > 0).tolist()
         ]
     return summary
-
-
-def _labels(components: NDArray[np.floating]) -> NDArray[np.uint8]:
-    """Labels that count one by one, 0 for the others."""
-    return np.where((components > 0) & (components < REGIONS), components, 0).astype(np.uint8)
 
 
 def _count_regions(samples: NDArray[np.floating], labels: NDArray[np.uint8]) -> dict[str, NDArray[np.int64]]:
