@@ -10,6 +10,8 @@ from enum import StrEnum
 import numpy as np
 from numpy.typing import NDArray
 
+from insar.errors import OptionError
+
 
 class Uncertainty(StrEnum):
     """What the standard deviation of a rate is made of."""
@@ -18,6 +20,12 @@ class Uncertainty(StrEnum):
     """Residuals of the fit, as if errors of dates were independent."""
     COVARIANCE = "covariance"
     """The same, and the noise of interferograms as the network adds it up."""
+    BOOTSTRAP = "bootstrap"
+    """Spread of the fits to dates drawn at random, with replacement."""
+
+
+BOOTSTRAP_DRAWS = 400
+_TRIES_PER_DRAW = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,10 +38,13 @@ class NetworkNoise:
         (...) m^2, of the noise of one interferogram; NaN where the network leaves nothing to estimate it from.
     covariance
         (date, date) of the inverted series for interferograms of variance 1, the complete network unweighted.
+    thinning
+        (...) interferograms of the network over valid ones at the pixel, by which its covariance is larger.
     """
 
     variance: NDArray[np.floating]
     covariance: NDArray[np.float64]
+    thinning: NDArray[np.floating] | float = 1.0
 
 
 def network_covariance(pairs: Sequence[tuple[date, date]]) -> NDArray[np.float64]:
@@ -54,13 +65,88 @@ def network_noise(
     pairs_used: NDArray[np.integer],
     subsets: NDArray[np.integer],
     covariance: NDArray[np.float64],
+    pair_count: int | None = None,
 ) -> NetworkNoise:
     """Noise of interferograms from what the inversion left unexplained.
 
-    The variance is the sum of squared residuals over the redundancy: interferograms minus dates plus subsets.
+    The variance is the sum of squared residuals over the redundancy: interferograms minus dates plus subsets. With
+    `pair_count`, the number of interferograms of the network, pixels that miss some have a covariance larger in
+    proportion: samples that are missing at random thin the Laplacian of the network evenly.
     """
     used = pairs_used.astype(np.float64)
     redundancy = used - (len(covariance) - subsets.astype(np.float64))
     with np.errstate(divide="ignore", invalid="ignore"):
         variance = np.where(redundancy > 0, residual_rms.astype(np.float64) ** 2 * used / redundancy, np.nan)
-    return NetworkNoise(variance, covariance)
+        thinning = np.where(used > 0, pair_count / used, np.nan) if pair_count is not None else 1.0
+    return NetworkNoise(variance, covariance, thinning)
+
+
+def bootstrap_forms(
+    design: NDArray[np.float64],
+    entries: Sequence[tuple[int, int]],
+    *,
+    draws: int = BOOTSTRAP_DRAWS,
+    seed: int = 0,
+) -> NDArray[np.float64]:
+    r"""Quadratic forms of the residuals that are the bootstrap's covariances of the terms of a fit.
+
+    Parameters
+    ----------
+    design
+        (date, term).
+    entries
+        Pairs of terms whose covariance is wanted.
+    draws
+        Number of samples of dates, the same for all pixels.
+    seed
+        Of the generator.
+
+    Returns
+    -------
+    (entry, date, date) symmetric matrices.
+
+    Notes
+    -----
+    A sample draws as many dates as there are, with replacement; its estimates are a matrix :math:`S_k` (term, date)
+    times the series. The covariance of terms i and j over the samples is then the quadratic form
+    :math:`d^T V_{ij} d` of the series with :math:`V_{ij} = \sum_k (s_{ki} - \bar s_i)(s_{kj} - \bar s_j)^T / (B - 1)`,
+    one matrix for all pixels. As every :math:`S_k` reproduces the model exactly, the residuals may take the place of
+    the series, and do, for precision. Samples that do not tell the terms apart are drawn again.
+
+    Raises
+    ------
+    OptionError
+        If hardly any sample tells the terms apart.
+
+    References
+    ----------
+    Efron, B., Tibshirani, R. (1986), Bootstrap methods for standard errors, confidence intervals, and other measures of
+    statistical accuracy, Statistical Science 1(1).
+    """
+    dates, terms = design.shape
+    length = np.linalg.norm(design, axis=0)
+    scaled = design / np.where(length > 0, length, 1.0)
+    generator = np.random.default_rng(seed)
+    solutions = np.empty((draws, terms, dates))
+    done = 0
+    for _ in range(_TRIES_PER_DRAW * draws):
+        counts = np.bincount(generator.integers(dates, size=dates), minlength=dates).astype(np.float64)
+        normal = scaled.T @ (counts[:, None] * scaled)
+        if np.linalg.matrix_rank(normal, tol=1e-9, hermitian=True) == terms:
+            solutions[done] = np.linalg.solve(normal, scaled.T * counts) / length[:, None]
+            done += 1
+            if done == draws:
+                break
+    else:
+        raise OptionError(
+            "--uncertainty bootstrap",
+            required=f"dates enough that samples of them tell the {terms} terms of the fit apart",
+            found=f"{dates} dates, {done} such samples of {_TRIES_PER_DRAW * draws}",
+            remedy="Use fewer terms in the model of time, or --uncertainty residual",
+        )
+    solutions -= solutions.mean(axis=0)
+    forms = np.empty((len(entries), dates, dates))
+    for place, (one, other) in enumerate(entries):
+        product = solutions[:, one].T @ solutions[:, other] / (draws - 1)
+        forms[place] = 0.5 * (product + product.T)
+    return forms
