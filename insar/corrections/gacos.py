@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from insar.corrections.base import FittedCorrection, SeriesSample
 from insar.corrections.places import pixel_places, turned_toward
-from insar.errors import InputError, MissingInputError
+from insar.errors import InputError, MissingInputError, OptionError
 from insar.grid import Grid
 from insar.stack import Plane, Stack
 
@@ -134,7 +134,7 @@ class GacosCorrection:
                 remedy="Give that of the scene's centre with --incidence, or add the processor's file of it",
             )
         if self.incidence_deg is not None and not 0.0 <= self.incidence_deg < 80.0:
-            raise InputError(
+            raise OptionError(
                 "--incidence",
                 required="an angle from the vertical, from 0 to 80 degrees",
                 found=f"{self.incidence_deg:g}",
