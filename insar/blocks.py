@@ -7,7 +7,8 @@ import re
 from collections import deque
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TypeVar
+from pathlib import Path
+from typing import Protocol, TypeVar
 
 from insar.errors import OptionError
 from insar.layers import row_slices
@@ -22,6 +23,11 @@ DEFAULT_BLOCK_BYTES = 48 * 2**20
 
 WORKING_COPIES = 3
 """Blocks' worth of memory one worker needs: what is read, what interleaved files are read through, what is computed."""
+
+BLOCKS_PER_WORKER = 2
+"""Least number of blocks for each worker, so that none of them idles."""
+
+_CGROUP_LIMITS = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))
 
 _UNITS = {
     "": 1,
@@ -58,10 +64,35 @@ def parse_bytes(text: str) -> int:
     return int(float(match[1]) * _UNITS[match[2]])
 
 
+def available_memory() -> int | None:
+    """Bytes of memory this process may have: those free on the machine, or fewer by a container's limit; or None."""
+    sizes = []
+    try:
+        facts = Path("/proc/meminfo").read_text(encoding="ascii")
+        sizes += [int(match[1]) * 1024 for match in re.finditer(r"^MemAvailable:\s+(\d+) kB", facts, re.MULTILINE)]
+    except OSError:  # not Linux
+        if "SC_PHYS_PAGES" in os.sysconf_names:
+            sizes.append(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
+    for path in _CGROUP_LIMITS:
+        try:
+            text = path.read_text(encoding="ascii").strip()
+        except OSError:
+            continue
+        if text.isdigit():  # else "max"
+            sizes.append(int(text))
+    return min(sizes, default=None)
+
+
 def row_blocks(
-    rows: int, bytes_per_row: int, *, rows_per_chunk: int = 1, workers: int = 1, memory_limit: int | None = None
+    rows: int,
+    bytes_per_row: int,
+    *,
+    rows_per_chunk: int = 1,
+    workers: int = 1,
+    memory_limit: int | None = None,
+    share: int | None = None,
 ) -> list[slice]:
-    """Blocks of full rows that fit in memory and follow the storage.
+    """Blocks of full rows that fit in memory, follow the storage, and are enough for all workers.
 
     Parameters
     ----------
@@ -72,16 +103,18 @@ def row_blocks(
     rows_per_chunk
         Rows that the storage keeps together; blocks are multiples of it where memory allows.
     workers
-        Blocks that are worked on at the same time.
+        Blocks that are worked on at the same time in one process.
     memory_limit
         Bytes that all of them may take; None for no limit.
+    share
+        Least number of blocks to make, where rows and storage allow; by default `BLOCKS_PER_WORKER` for each worker.
 
     Raises
     ------
     OptionError
         If not even one row fits.
     """
-    budget = DEFAULT_BLOCK_BYTES
+    height = max(1, DEFAULT_BLOCK_BYTES // bytes_per_row, rows_per_chunk)
     if memory_limit is not None:
         # One more than the workers: finished blocks wait for the writer.
         allowed = memory_limit // (WORKING_COPIES * (workers + 1))
@@ -92,16 +125,11 @@ def row_blocks(
                 found=f"{memory_limit / 1e6:.0f} MB",
                 remedy="Raise the limit, use fewer workers or fewer pairs",
             )
-        budget = min(budget, allowed)
-    fitting = budget // bytes_per_row
-    height = max(1, fitting)
-    if memory_limit is None:
-        height = max(height, rows_per_chunk)
+        height = min(height, allowed // bytes_per_row)
+    # No block of storage is read twice for the sake of balance.
+    height = min(height, max(rows_per_chunk, -(-rows // (share or BLOCKS_PER_WORKER * workers))))
     if height >= rows_per_chunk:
         height -= height % rows_per_chunk
-    # At least two blocks a worker, so that none of them idles.
-    if rows_per_chunk == 1:
-        height = max(1, min(height, -(-rows // (2 * workers))))
     return list(row_slices(rows, height))
 
 
@@ -130,3 +158,61 @@ def map_blocks(
         finally:
             for _, future in pending:
                 future.cancel()
+
+
+class BlockRunner(Protocol):
+    """Who computes blocks: threads of this process, or the workers of a cluster; see `insar.cluster.open_runner`."""
+
+    @property
+    def workers(self) -> int:
+        """Blocks that are computed at the same time."""
+        ...
+
+    def row_blocks(self, rows: int, bytes_per_row: int, *, rows_per_chunk: int = 1) -> list[slice]:
+        """Blocks that suit the workers' number and memory, see `row_blocks`."""
+        ...
+
+    def map(
+        self, blocks: Iterable[slice], compute: Callable[[slice], Result], consume: Callable[[slice, Result], None]
+    ) -> None:
+        """Compute blocks, and consume their results in order on the calling thread, which alone writes.
+
+        `compute` is called from several threads at once. The number of blocks under way is bounded. The first error
+        stops the work and is raised.
+        """
+        ...
+
+
+class ThreadRunner:
+    """Computes blocks on threads of this process.
+
+    Parameters
+    ----------
+    workers
+        Threads; all processors where None.
+    memory_limit
+        Bytes that blocks may take; half of what is available where None.
+    """
+
+    def __init__(self, workers: int | None = None, memory_limit: int | None = None) -> None:
+        self.workers = workers or available_workers()
+        self._memory_limit = memory_limit
+
+    def row_blocks(self, rows: int, bytes_per_row: int, *, rows_per_chunk: int = 1) -> list[slice]:
+        """Blocks that suit the threads' number and memory, see `row_blocks`."""
+        limit = self._memory_limit
+        if limit is None:
+            # Tall chunks of a wide scene may be larger than the memory there is.
+            available = available_memory()
+            limit = None if available is None else available // 2
+        return row_blocks(rows, bytes_per_row, rows_per_chunk=rows_per_chunk, workers=self.workers, memory_limit=limit)
+
+    def map(
+        self, blocks: Iterable[slice], compute: Callable[[slice], Result], consume: Callable[[slice, Result], None]
+    ) -> None:
+        """Compute blocks on threads, see `map_blocks`; libraries of linear algebra keep to one thread each."""
+        from threadpoolctl import threadpool_limits
+
+        # Their threads beside ours would fight for the processors, and round differently.
+        with threadpool_limits(limits=1, user_api="blas"):
+            map_blocks(blocks, compute, consume, workers=self.workers)
