@@ -65,7 +65,8 @@ def open_cube(path: Path, dataset: Any, decodings: Sequence[Decoding], files: Op
             files,
         )
     # libraries before HDF5 1.14 do not list the places of chunks in one go
-    if _is_raw(dataset) and dataset.chunks is not None and hasattr(dataset.id, "chunk_iter"):
+    can_locate = dataset.chunks is not None and hasattr(dataset.id, "chunk_iter")
+    if can_locate and _is_raw(dataset) and _is_simple(decodings):
         return ChunkedCube(
             path, dataset.name, dataset.dtype.str, dataset.shape, dataset.chunks, tuple(decodings), files
         )
@@ -133,40 +134,51 @@ class ChunkedCube:
 
     def read_block(self, pairs: NDArray[np.intp], rows: slice, cols: slice) -> NDArray[np.float32]:
         """One window of the named pairs, (pair, row, col)."""
+        from insar.kernels.decoding import copy_decoded
+
         chunks = self._located()
         block = np.empty((len(pairs), rows.stop - rows.start, cols.stop - cols.start), np.float32)
         deep, tall, wide = self.chunk_shape
-        chunk = np.empty(deep * tall * wide, self.dtype)
+        chunk = np.zeros(deep * tall * wide, self.dtype)
+        rules = _decoding_arrays(self.decodings)
+        across = [(col, *_overlap(cols, col * wide, wide)) for col in _covered(cols, wide)]
+        down = [(row, *_overlap(rows, row * tall, tall)) for row in _covered(rows, tall)]
         layers = pairs // deep
         with self.files.borrow(self.path) as file:
-            for layer in np.unique(layers):
+            for layer, (row, in_chunk_rows, in_block_rows) in product(np.unique(layers), down):
                 targets = np.flatnonzero(layers == layer)
-                planes = pairs[targets] - layer * deep
-                for row, col in product(_covered(rows, tall), _covered(cols, wide)):
-                    in_chunk_rows, in_block_rows = _overlap(rows, row * tall, tall)
-                    in_chunk_cols, in_block_cols = _overlap(cols, col * wide, wide)
+                wanted = pairs[targets]
+                planes = wanted - layer * deep
+                runs = list(_runs(planes, (tall - in_chunk_rows.stop + in_chunk_rows.start) * wide * 4))
+                for (col, in_chunk_cols, in_block_cols), (start, stop) in product(across, runs):
                     offset = int(chunks.offsets[layer, row, col])
                     if offset < 0:
-                        block[targets, in_block_rows, in_block_cols] = chunks.fill
-                        continue
-                    for start, stop in _runs(planes, (tall - in_chunk_rows.stop + in_chunk_rows.start) * wide * 4):
-                        stored = self._read_planes(file, offset, planes[start:stop], in_chunk_rows, chunk)
-                        where = _index(targets[start:stop])
-                        block[where, in_block_rows, in_block_cols] = stored[:, :, in_chunk_cols]
-                for target in targets:
-                    self.decodings[pairs[target]].apply(block[target])
+                        chunk[:] = chunks.fill
+                    else:
+                        self._read_planes(file, offset, planes[start:stop], in_chunk_rows, chunk)
+                    copy_decoded(
+                        chunk.reshape(self.chunk_shape).astype(np.float32, copy=False),
+                        in_chunk_cols.start,
+                        *rules,
+                        wanted[start:stop],
+                        targets[start:stop],
+                        in_block_rows.start,
+                        in_block_rows.stop,
+                        in_block_cols.start,
+                        in_block_cols.stop,
+                        block,
+                    )
         return block
 
     def _read_planes(
         self, file: OpenFile, offset: int, planes: NDArray[np.intp], rows: slice, chunk: NDArray[Any]
-    ) -> NDArray[Any]:
-        """Some rows of consecutive planes of the chunk that starts at `offset`, (plane, row, col)."""
+    ) -> None:
+        """Fill `chunk` from its start with consecutive planes of the chunk at `offset`, from the first of `rows` on."""
         _, tall, wide = self.chunk_shape
         first, count = int(planes[0]), len(planes)
         height = rows.stop - rows.start
         size = ((count - 1) * tall + height) * wide  # what follows the rows of the last plane stays unread
         file.read_into(offset + (first * tall + rows.start) * wide * chunk.itemsize, chunk[:size].view(np.uint8))
-        return chunk[: count * tall * wide].reshape(count, tall, wide)[:, :height]
 
     def _located(self) -> _Chunks:
         # two threads may both ask at first; both get the same answer
@@ -197,10 +209,21 @@ def _overlap(window: slice, start: int, size: int) -> tuple[slice, slice]:
     return slice(first - start, last - start), slice(first - window.start, last - window.start)
 
 
-def _index(positions: NDArray[np.intp]) -> slice | NDArray[np.intp]:
-    """The same positions as a slice where they are consecutive, which is faster."""
-    first, last = int(positions[0]), int(positions[-1])
-    return slice(first, last + 1) if last - first + 1 == len(positions) else positions
+def _decoding_arrays(
+    decodings: Sequence[Decoding],
+) -> tuple[np.float32, NDArray[np.float32], NDArray[np.float32]]:
+    """What `copy_decoded` takes: the value that is no data, and the factor and offset of each pair."""
+    no_data = decodings[0].no_data
+    return (
+        np.float32(no_data[0] if no_data else np.nan),
+        np.array([decoding.factor for decoding in decodings], np.float32),
+        np.array([decoding.offset for decoding in decodings], np.float32),
+    )
+
+
+def _is_simple(decodings: Sequence[Decoding]) -> bool:
+    """Whether the same value, at most one, means no data in all pairs."""
+    return len({decoding.no_data for decoding in decodings}) == 1 and len(decodings[0].no_data) <= 1
 
 
 def _runs(planes: NDArray[np.intp], gap_bytes: int) -> Iterator[tuple[int, int]]:

@@ -98,7 +98,8 @@ def inputs(mexico: Stack, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def _slant_range_m(stack: Stack) -> NDArray[np.float64]:
     acquisition = stack.acquisition
-    assert acquisition.starting_range_m is not None and acquisition.range_pixel_size_m is not None
+    assert acquisition.starting_range_m is not None
+    assert acquisition.range_pixel_size_m is not None
     return acquisition.starting_range_m + np.tile(np.arange(stack.shape[1]), (stack.shape[0], 1)) * (
         acquisition.range_pixel_size_m * (acquisition.range_looks or 1)
     )

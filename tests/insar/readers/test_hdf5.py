@@ -18,7 +18,7 @@ from insar.errors import InputError
 from insar.readers import hdf5
 from insar.readers.files import OpenFiles
 from insar.readers.hdf5 import ChunkedCube, LibraryCube, open_cube, open_hdf5
-from insar.readers.sources import ZERO_IS_NO_DATA, FlatCube
+from insar.readers.sources import ZERO_IS_NO_DATA, Decoding, FlatCube
 from insar.stack import CubeSource
 
 SHAPE = (7, 11, 9)
@@ -88,6 +88,26 @@ def test_other_types(tmp_path: Path, dtype: str, options: dict[str, Any]) -> Non
         file.create_dataset("cube", data=values, **options)
     block = _open(tmp_path / "a.h5").read_block(np.arange(SHAPE[0]), slice(1, 10), slice(2, 9))
     np.testing.assert_array_equal(block, _expected(values)[:, 1:10, 2:9])
+
+
+@pytest.mark.parametrize(
+    ("decoding", "kind"),
+    [
+        (Decoding((), 1 / 255, 0.5), ChunkedCube),
+        (Decoding((0.0,), -2.5), ChunkedCube),
+        (Decoding((0.0, 7.0), 2.0), LibraryCube),
+    ],
+)
+def test_values_are_decoded_as_everywhere(tmp_path: Path, decoding: Decoding, kind: type) -> None:
+    values = np.random.default_rng(3).integers(0, 9, SHAPE).astype(np.float32)
+    values[0, 0, :2] = np.inf, np.nan
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file.create_dataset("cube", data=values, chunks=(3, 4, 5))
+    with open_hdf5(tmp_path / "a.h5") as file:
+        source = open_cube(tmp_path / "a.h5", file["cube"], [decoding] * SHAPE[0], OpenFiles())
+    assert type(source) is kind
+    decoding.apply(values)
+    np.testing.assert_array_equal(source.read_block(np.arange(SHAPE[0]), slice(0, 11), slice(0, 9)), values)
 
 
 def test_chunks_never_written_hold_the_fill_value(tmp_path: Path) -> None:
