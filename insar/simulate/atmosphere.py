@@ -1,4 +1,4 @@
-"""Delay of the signal on its way through the atmosphere at each date."""
+"""Delay of the signal on its way through the atmosphere at each date, and ramps."""
 
 from __future__ import annotations
 
@@ -29,3 +29,12 @@ def simulate_stratification(parameters: SimulationParameters) -> NDArray[np.floa
     """Delay in metres per kilometre of height above the scene's mean, (date,); positive where longer when higher."""
     rng = random_stream(parameters.seed, Effect.STRATIFICATION)
     return parameters.stratified_rms_m_per_km * rng.standard_normal(parameters.acquisitions)
+
+
+def simulate_ramps(parameters: SimulationParameters) -> NDArray[np.float64]:
+    """Planes in metres, (date, 2): down and across the map, at its last row and column as seen from its centre.
+
+    Positive where the path is longer. The mean square of a plane over the map is a third of the sum of both squares.
+    """
+    rng = random_stream(parameters.seed, Effect.RAMPS)
+    return parameters.ramp_rms_m * float(np.sqrt(1.5)) * rng.standard_normal((parameters.acquisitions, 2))

@@ -22,6 +22,7 @@ class Effect(IntEnum):
     JUMPS = 9
     OFFSETS = 10
     UNWRAPPING = 11
+    RAMPS = 12
 
 
 def random_stream(seed: int, effect: Effect, item: int | None = None) -> np.random.Generator:
