@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Annotated
 
@@ -74,7 +75,44 @@ def decompose(
         typer.echo(folder)
 
 
+def re_reference(
+    result: Result,
+    lonlat: Annotated[
+        tuple[float, float] | None,
+        typer.Option("--lonlat", metavar="LON LAT", help="The new reference point: longitude and latitude."),
+    ] = None,
+    rowcol: Annotated[
+        tuple[int, int] | None,
+        typer.Option("--rowcol", metavar="ROW COL", help="The same as row and column of the map."),
+    ] = None,
+    size: Annotated[
+        int | None,
+        typer.Option(help="Pixels on a side, odd, of the area around the point to average; as before by default."),
+    ] = None,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """Move the reference point of a finished result; the stack is not needed."""
+    from insar.grid import LonLat, RowCol
+    from insar.rereference_results import move_reference
+
+    set_up_logging(quiet=quiet, verbose=verbose)
+    with progress_bars(quiet=quiet) as progress:
+        moved = move_reference(
+            result,
+            lonlat=None if lonlat is None else LonLat(*lonlat),
+            rowcol=None if rowcol is None else RowCol(*rowcol),
+            size=size,
+            progress=progress,
+        )
+    if not quiet:
+        place = moved.place
+        where = f", longitude {place.lon:.6f}, latitude {place.lat:.6f}" if math.isfinite(place.lon) else ""
+        typer.echo(f"Reference: row {moved.pixel.row}, column {moved.pixel.col} of the map{where}")
+
+
 def register(app: typer.Typer) -> None:
     """Add the commands to the application."""
     app.command()(slope)
     app.command()(decompose)
+    app.command("re-reference")(re_reference)
