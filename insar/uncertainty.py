@@ -39,7 +39,7 @@ class NetworkNoise:
     covariance
         (date, date) of the inverted series for interferograms of variance 1, the complete network unweighted.
     thinning
-        (...) interferograms of the network over valid ones at the pixel, by which its covariance is larger.
+        (...) factor by which the covariance is larger at a pixel that misses interferograms.
     """
 
     variance: NDArray[np.floating]
@@ -70,14 +70,27 @@ def network_noise(
     """Noise of interferograms from what the inversion left unexplained.
 
     The variance is the sum of squared residuals over the redundancy: interferograms minus dates plus subsets. With
-    `pair_count`, the number of interferograms of the network, pixels that miss some have a covariance larger in
-    proportion: samples that are missing at random thin the Laplacian of the network evenly.
+    `pair_count`, the number of interferograms of the network, pixels that miss some have a larger covariance: by the
+    redundancy of the network over theirs.
+
+    Notes
+    -----
+    The factor is that of effective-medium theory for a network of resistors, which this is: with a share `q` of its
+    conductors cut at random, its conductance falls by ``1 - q / (1 - r)``, where `r` is the resistance that a conductor
+    meets between its ends, in units of its own. On average over the network `r` is dates minus 1 over interferograms
+    (Foster's theorem), which makes it the ratio of the redundancies.
+
+    References
+    ----------
+    Kirkpatrick, S. (1973), Percolation and conduction, Reviews of Modern Physics 45(4).
     """
     used = pairs_used.astype(np.float64)
     redundancy = used - (len(covariance) - subsets.astype(np.float64))
     with np.errstate(divide="ignore", invalid="ignore"):
         variance = np.where(redundancy > 0, residual_rms.astype(np.float64) ** 2 * used / redundancy, np.nan)
-        thinning = np.where(used > 0, pair_count / used, np.nan) if pair_count is not None else 1.0
+        thinning: NDArray[np.float64] | float = 1.0
+        if pair_count is not None:
+            thinning = np.where(redundancy > 0, (pair_count - len(covariance) + 1) / redundancy, np.nan)
     return NetworkNoise(variance, covariance, thinning)
 
 
