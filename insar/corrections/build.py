@@ -80,7 +80,11 @@ def plan_corrections(
     elif troposphere is Troposphere.ERA5:
         from insar.corrections.weather import Era5Correction
 
-        chosen.append(Era5Correction(stack, _required(era5, "--era5", "the folder with the files of ERA5")))
+        weather = Era5Correction(
+            stack, _required(era5, "--era5", "the folder with the files of ERA5"), time_of_day_s, incidence_deg
+        )
+        weather.check(dates)
+        chosen.append(weather)
     elif troposphere is Troposphere.HEIGHT:
         surface = Deramp.LINEAR if deramp is Deramp.NONE else deramp
         chosen.append(HeightCorrection(stack, surface))

@@ -57,6 +57,11 @@ class HeightCorrection:
         surface itself is not subtracted.
     robust
         Whether outliers and moving pixels are kept from pulling it.
+
+    Raises
+    ------
+    InputError
+        The stack has no heights.
     """
 
     stack: Stack
@@ -64,23 +69,12 @@ class HeightCorrection:
     robust: bool = True
     name: str = "height"
 
-    def fit(self, sample: SeriesSample) -> FittedCorrection:
-        """The coefficients of all dates.
+    def __post_init__(self) -> None:
+        self._plane()
 
-        Raises
-        ------
-        InputError
-            The stack has no heights, hardly any relief, or too few pixels with data.
-        """
-        plane = self.stack.geometry.height
-        if plane is None:
-            raise InputError(
-                self.stack.path,
-                required="the height of each pixel, for --troposphere height",
-                found="none",
-                remedy="Add the processor's height file (hgt.rdr, dem.tif, geometry*.h5, ...) or choose another "
-                "--troposphere",
-            )
+    def fit(self, sample: SeriesSample) -> FittedCorrection:
+        """The coefficients of all dates; raises `InputError` for hardly any relief or too few pixels with data."""
+        plane = self._plane()
         height = read_points(plane, sample.rows, sample.cols)
         surface = surface_design(self.surface, self.stack.shape, sample.rows, sample.cols)
         middle, relief = _relief(height, surface, known_throughout(sample.displacement_m))
@@ -105,6 +99,18 @@ class HeightCorrection:
             **fitted.facts,
         }
         return FittedHeightDelay(plane, per_m, facts)
+
+    def _plane(self) -> Plane:
+        plane = self.stack.geometry.height
+        if plane is None:
+            raise InputError(
+                self.stack.path,
+                required="the height of each pixel, for --troposphere height",
+                found="none",
+                remedy="Add the processor's height file (hgt.rdr, dem.tif, geometry*.h5, ...) or choose another "
+                "--troposphere",
+            )
+        return plane
 
 
 def read_points(plane: Plane, rows: NDArray[np.intp], cols: NDArray[np.intp]) -> NDArray[np.float64]:
