@@ -66,6 +66,8 @@ class Deformation:
         Rate of accelerating slopes relative to that of their centres; 0 elsewhere.
     seasonal_amplitude_m
         Of the annual term.
+    step_m
+        Sudden displacement along the line of sight, positive toward the satellite; 0 off creeping slopes.
     slopes
         The slopes that move.
     """
@@ -73,6 +75,7 @@ class Deformation:
     velocity_m_per_year: NDArray[np.float64]
     acceleration_share: NDArray[np.float64]
     seasonal_amplitude_m: NDArray[np.float64]
+    step_m: NDArray[np.float64]
     slopes: tuple[MovingSlope, ...]
 
 
@@ -88,17 +91,23 @@ class TimeFunctions:
         Displacement of the centre of an accelerating slope beyond its first, steady rate.
     season
         Annual term of amplitude 1.
+    step
+        Step of height 1.
     """
 
     years: NDArray[np.float64]
     excess_m: NDArray[np.float64]
     season: NDArray[np.float64]
+    step: NDArray[np.float64]
 
-    def linear_rates(self) -> tuple[float, float, float]:
-        """Slopes per year of the straight lines that fit the three functions best (least squares)."""
+    def linear_rates(self) -> tuple[float, float, float, float]:
+        """Slopes per year of the straight lines that fit the four functions best (least squares)."""
         centered = self.years - self.years.mean()
         weights = centered / (centered**2).sum()
-        return float(weights @ self.years), float(weights @ self.excess_m), float(weights @ self.season)
+        steady, excess, season, step = (
+            float(weights @ function) for function in (self.years, self.excess_m, self.season, self.step)
+        )
+        return steady, excess, season, step
 
 
 def time_functions(parameters: SimulationParameters) -> TimeFunctions:
@@ -119,7 +128,11 @@ def time_functions(parameters: SimulationParameters) -> TimeFunctions:
     first_day_of_year = dates[0].timetuple().tm_yday
     angle = 2.0 * np.pi * (first_day_of_year + days - parameters.seasonal_peak_day_of_year) / DAYS_PER_YEAR
     season = np.cos(angle)
-    return TimeFunctions(days / DAYS_PER_YEAR, start * duration / DAYS_PER_YEAR * gained, season - season[0])
+    onset = parameters.step_date
+    step = np.array([0.0 if onset is None else float(day >= onset) for day in dates])
+    return TimeFunctions(
+        days / DAYS_PER_YEAR, start * duration / DAYS_PER_YEAR * gained, season - season[0], step - step[0]
+    )
 
 
 def simulate_deformation(parameters: SimulationParameters, heights: NDArray[np.float64], view: View) -> Deformation:
@@ -135,6 +148,7 @@ def simulate_deformation(parameters: SimulationParameters, heights: NDArray[np.f
     cols = np.arange(parameters.cols, dtype=np.float64)[None, :]
     velocity = np.zeros(heights.shape)
     share = np.zeros(heights.shape)
+    step = np.zeros(heights.shape)
     for slope in slopes:
         taper = smoothstep((1.0 - slope.outline.radius(rows, cols)) / EDGE_SHARE)
         taper[taper < LEAST_TAPER] = 0.0
@@ -142,7 +156,9 @@ def simulate_deformation(parameters: SimulationParameters, heights: NDArray[np.f
         velocity += relative * slope.rate_m_per_year
         if slope.kind == "accelerating":
             share += relative
-    return Deformation(velocity, share, _seasonal_amplitude(parameters, heights), slopes)
+        elif parameters.step_date is not None:
+            step += relative * math.copysign(parameters.step_m, parameters.step_m * slope.rate_m_per_year)
+    return Deformation(velocity, share, _seasonal_amplitude(parameters, heights), step, slopes)
 
 
 def _place_slopes(

@@ -47,10 +47,12 @@ _LIMITS: dict[str, tuple[float, float]] = {
     "seasonal_amplitude_m": (0.0, 1.0),
     "seasonal_peak_day_of_year": (0.0, 366.0),
     "seasonal_area_fraction": (0.0, 1.0),
+    "step_m": (-10.0, 10.0),
     "turbulence_rms_m": (0.0, 1.0),
     "turbulence_length_m": (1.0, 1e6),
     "turbulence_exponent": (2.1, 6.0),
     "stratified_rms_m_per_km": (0.0, 1.0),
+    "ramp_rms_m": (0.0, 10.0),
     "dem_error_rms_m": (0.0, 1_000.0),
     "dem_error_length_m": (1.0, 1e6),
     "coherence_initial_bare": (0.0, 1.0),
@@ -117,11 +119,16 @@ class SimulationParameters:
         Slopes whose rate is steady and then grows exponentially during the last `acceleration_days`.
     seasonal_amplitude_m, seasonal_peak_day_of_year, seasonal_area_fraction
         Annual term on the low and flat part of the scene.
+    step_m, step_date
+        Sudden displacement of the centres of creeping slopes at a date, in the sense of their creep; a negative one is
+        against it. None without a date.
     turbulence_rms_m, turbulence_length_m, turbulence_exponent
         Atmospheric delay along the line of sight at one date: root mean square, length at which correlation is lost,
         and the exponent with which its two-dimensional power spectrum falls off. Dates are independent.
     stratified_rms_m_per_km
         Spread of the delay that grows with height, per kilometre; dates are independent.
+    ramp_rms_m
+        Size of a plane across the map at each date, as errors of orbits make; dates are independent.
     dem_error_rms_m, dem_error_length_m
         Height in the stack minus true height, and its correlation length.
     coherence_initial_bare, coherence_final_bare, coherence_decay_bare_days
@@ -190,11 +197,14 @@ class SimulationParameters:
     seasonal_amplitude_m: float = 0.004
     seasonal_peak_day_of_year: float = 200.0
     seasonal_area_fraction: float = 0.02
+    step_m: float = 0.0
+    step_date: date | None = None
 
     turbulence_rms_m: float = 0.005
     turbulence_length_m: float = 250.0
     turbulence_exponent: float = 11.0 / 3.0
     stratified_rms_m_per_km: float = 0.0015
+    ramp_rms_m: float = 0.0
 
     dem_error_rms_m: float = 3.0
     dem_error_length_m: float = 150.0
@@ -291,6 +301,7 @@ class SimulationParameters:
         clean: dict[str, Any] = {
             "turbulence_rms_m": 0.0,
             "stratified_rms_m_per_km": 0.0,
+            "ramp_rms_m": 0.0,
             "dem_error_rms_m": 0.0,
             "phase_noise_scale": 0.0,
             "missing_fraction": 0.0,
@@ -317,6 +328,7 @@ def _check_type(name: str, value: object, annotation: str) -> None:
         "float": ((int, float), "a number"),
         "bool": ((bool,), "true or false"),
         "date": ((date,), "a date"),
+        "date | None": ((date, type(None)), "a date"),
     }
     if annotation not in kinds:
         return

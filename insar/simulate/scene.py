@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from insar.errors import InputError
-from insar.simulate.atmosphere import simulate_stratification, simulate_turbulence
+from insar.simulate.atmosphere import simulate_ramps, simulate_stratification, simulate_turbulence
 from insar.simulate.decorrelation import draw_speckle, expected_coherence
 from insar.simulate.defects import (
     UnwrappingJump,
@@ -70,6 +70,8 @@ class SceneFields:
         Rate of an accelerating slope relative to that of its centre.
     seasonal_amplitude_m
         Amplitude of the annual term.
+    step_m
+        Sudden displacement, positive toward the satellite.
     vegetation
         Density from 0 to 1.
     incidence_deg
@@ -83,6 +85,7 @@ class SceneFields:
     velocity_m_per_year: NDArray[np.float32]
     acceleration_share: NDArray[np.float32]
     seasonal_amplitude_m: NDArray[np.float32]
+    step_m: NDArray[np.float32]
     vegetation: NDArray[np.float32]
     incidence_deg: NDArray[np.float32]
     visibility: NDArray[np.uint8]
@@ -113,6 +116,8 @@ class SimulatedScene:
         (date, row, col) turbulent delay along the line of sight, positive where the path is longer.
     stratification_m_per_km
         (date,) delay per kilometre of height above `mean_height_m`.
+    ramps_m
+        (date, 2) plane across the map: at its last row and its last column, as seen from the centre.
     mean_height_m
         Of the scene.
     perpendicular_baselines_m
@@ -130,6 +135,7 @@ class SimulatedScene:
     fields: SceneFields
     turbulence_m: NDArray[np.float32]
     stratification_m_per_km: NDArray[np.float64]
+    ramps_m: NDArray[np.float64]
     mean_height_m: float
     perpendicular_baselines_m: NDArray[np.float64]
     slopes: tuple[MovingSlope, ...]
@@ -180,13 +186,12 @@ class SimulatedScene:
 
     def linear_rate_m_per_year(self) -> NDArray[np.float32]:
         """Least-squares straight line through the true displacement at all dates, (row, col)."""
-        steady, excess, season = time_functions(self.parameters).linear_rates()
-        return self._combined(steady, excess, season)
+        return self._combined(*time_functions(self.parameters).linear_rates())
 
     def last_rate_m_per_year(self) -> NDArray[np.float32]:
         """True rate at the last date without the seasonal term, (row, col)."""
         gained = self.parameters.acceleration_end_rate_m_per_year - self.parameters.acceleration_start_rate_m_per_year
-        return self._combined(1.0, gained, 0.0)
+        return self._combined(1.0, gained, 0.0, 0.0)
 
     def expected_coherence(self, pair_index: int) -> NDArray[np.float32]:
         """True coherence of an interferogram, (row, col): what estimates scatter about."""
@@ -210,7 +215,7 @@ class SimulatedScene:
 
         Notes
         -----
-        Displacement away from the satellite, difference of the atmospheric delays, and the topographic residual
+        Displacement away from the satellite, difference of delays and ramps, and the topographic residual
         :math:`B_\perp / (R \sin\theta) \, e` of the DEM error `e` (height in the stack minus true height).
         """
         first, second = self._date_indices(pair_index)
@@ -219,6 +224,8 @@ class SimulatedScene:
         stratified = (self.stratification_m_per_km[second] - self.stratification_m_per_km[first]) / 1000.0
         if stratified != 0.0:
             change += np.float32(stratified) * (self.fields.height_m - np.float32(self.mean_height_m))
+        if self.parameters.ramp_rms_m > 0.0:
+            change += self._ramp(second) - self._ramp(first)
         if self.parameters.dem_error_rms_m > 0.0:
             change += np.float32(self.pair_baseline_m(pair_index)) * self._range_per_baseline()
         return change
@@ -300,6 +307,7 @@ class SimulatedScene:
             velocity_m_per_year=_interpolated(fields.velocity_m_per_year, places),
             acceleration_share=_interpolated(fields.acceleration_share, places),
             seasonal_amplitude_m=_interpolated(fields.seasonal_amplitude_m, places),
+            step_m=_interpolated(fields.step_m, places),
             vegetation=_interpolated(fields.vegetation, places),
             incidence_deg=_interpolated(fields.incidence_deg, places),
             visibility=_nearest(fields.visibility, places),
@@ -321,14 +329,24 @@ class SimulatedScene:
             float(functions.years[second] - functions.years[first]),
             float(functions.excess_m[second] - functions.excess_m[first]),
             float(functions.season[second] - functions.season[first]),
+            float(functions.step[second] - functions.step[first]),
         )
 
-    def _combined(self, steady: float, excess: float, season: float) -> NDArray[np.float32]:
+    def _combined(self, steady: float, excess: float, season: float, step: float) -> NDArray[np.float32]:
         fields = self.fields
         result = np.float32(steady) * fields.velocity_m_per_year
         result += np.float32(excess) * fields.acceleration_share
         result += np.float32(season) * fields.seasonal_amplitude_m
+        if step != 0.0:
+            result += np.float32(step) * fields.step_m
         return result
+
+    def _ramp(self, date_index: int) -> NDArray[np.float32]:
+        """Delay of the ramp of a date, (row, col) m."""
+        halves = (self.parameters.rows - 1) / 2.0, (self.parameters.cols - 1) / 2.0
+        down, across = self.ramps_m[date_index]
+        plane = down * (self.pixels.map_rows / halves[0] - 1.0) + across * (self.pixels.map_cols / halves[1] - 1.0)
+        return np.broadcast_to(plane, self.shape).astype(np.float32)
 
     def _range_per_baseline(self) -> NDArray[np.float32]:
         incidence = self.fields.incidence_deg.astype(np.float64)
@@ -378,12 +396,14 @@ def simulate_scene(parameters: SimulationParameters) -> SimulatedScene:
             velocity_m_per_year=deformation.velocity_m_per_year.astype(np.float32),
             acceleration_share=deformation.acceleration_share.astype(np.float32),
             seasonal_amplitude_m=deformation.seasonal_amplitude_m.astype(np.float32),
+            step_m=deformation.step_m.astype(np.float32),
             vegetation=simulate_vegetation(parameters, heights, slope_deg).astype(np.float32),
             incidence_deg=view.incidence_deg.astype(np.float32),
             visibility=view.visibility,
         ),
         turbulence_m=simulate_turbulence(parameters),
         stratification_m_per_km=simulate_stratification(parameters),
+        ramps_m=simulate_ramps(parameters),
         mean_height_m=float(heights.mean()),
         perpendicular_baselines_m=baselines,
         slopes=deformation.slopes,

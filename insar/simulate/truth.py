@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from insar.layers import TOWARD_SATELLITE, LayerDefinition, write_layer
 from insar.simulate.scene import SimulatedScene
 
+_STEP = LayerDefinition("step", "m", "True sudden displacement along the line of sight", TOWARD_SATELLITE)
 _LAYERS = (
     LayerDefinition(
         "velocity", "m/yr", "True line-of-sight rate at the first date, without the seasonal term", TOWARD_SATELLITE
@@ -54,7 +55,7 @@ def write_truth(scene: SimulatedScene, stack: SimulatedScene, folder: Path) -> N
     """
     folder.mkdir(parents=True, exist_ok=True)
     on_map = _quantities(scene)
-    for definition in _LAYERS:
+    for definition in (*_LAYERS, _STEP) if scene.parameters.step_date is not None else _LAYERS:
         write_layer(folder / f"{definition.name}.tif", on_map[definition.name], scene.pixels.grid, definition)
     on_stack: dict[str, Any] = {"displacement": stack.displacements_m(), **_quantities(stack)}
     np.savez_compressed(folder / "stack.npz", **on_stack)
@@ -74,7 +75,7 @@ def _quantities(scene: SimulatedScene) -> dict[str, NDArray[Any]]:
         "vegetation": fields.vegetation,
         "incidence_angle": fields.incidence_deg,
         "class": fields.kind,
-    }
+    } | ({"step": fields.step_m} if scene.parameters.step_date is not None else {})
 
 
 def _description(stack: SimulatedScene) -> dict[str, Any]:
@@ -104,6 +105,7 @@ def _description(stack: SimulatedScene) -> dict[str, Any]:
         "pairs": [pair.name for pair in stack.pairs],
         "offset_cycles": stack.offset_cycles.tolist(),
         "stratification_m_per_km": stack.stratification_m_per_km.tolist(),
+        "ramps_m": stack.ramps_m.tolist(),
         "slopes": [_plain(asdict(slope)) for slope in stack.slopes],
         "jumps": [_plain(asdict(jump)) | {"pair": stack.pairs[jump.pair_index].name} for jump in stack.jumps],
     }
