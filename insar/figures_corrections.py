@@ -12,6 +12,12 @@ from insar.figures import FAINT, FULL_WIDTH_IN, INK, SMALL_TEXT, format_number, 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+STEADY_RAMPS = 0.5
+"""Share of a steady trend in ramps above which it is remarked; by chance it is one over the number of dates or so."""
+
+MUCH_MOTION = 0.3
+"""Share of moving pixels above which it is remarked."""
+
 COLOURS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#d55e00")
 """Of the steps, Okabe and Ito's; the series without corrections is grey."""
 
@@ -57,6 +63,48 @@ def correction_rows(steps: Sequence[Mapping[str, Any]]) -> list[tuple[str, ...]]
             )
         )
     return rows
+
+
+def correction_remarks(steps: Sequence[Mapping[str, Any]]) -> list[str]:
+    """What a user should know of the corrections, a sentence each; none where all is well.
+
+    Parameters
+    ----------
+    steps
+        The facts of a `insar.corrections.chain.CorrectionChain`.
+    """
+    remarks = []
+    for step in steps:
+        facts, words = step["facts"], step_words(step["name"])
+        if facts.get("trend_share", 0.0) > STEADY_RAMPS:
+            remarks.append(
+                f"{format_percent(facts['trend_share'])} of the ramps that were subtracted is a steady trend "
+                f"({_millimetres(facts['trend_rms_m_per_year'])} mm/yr over the scene), which errors of orbits do not "
+                "have: it may be motion of the ground. Compare with --deramp none."
+            )
+        if facts.get("moving_share", 0.0) > MUCH_MOTION:
+            remarks.append(
+                f"{format_percent(facts['moving_share'])} of the coherent pixels seem to move and were left out of the "
+                f"fit of the {words}: what most of the scene does was taken for stable ground."
+            )
+        if facts.get("dates_of_another_time"):
+            remarks.append(
+                f"Delays of {len(facts['dates_of_another_time'])} dates are of a time of day more than half an hour "
+                f"from the acquisition's: {', '.join(facts['dates_of_another_time'])}."
+            )
+        if step["unknown_share"] > 0.0:
+            remarks.append(
+                f"{format_percent(step['unknown_share'])} of the pixels have no data any more, because the {words} is "
+                "unknown there."
+            )
+    if steps:
+        before, after = _number(steps[0]["rms_before_m"]), _number(steps[-1]["rms_after_m"])
+        if after > before:
+            remarks.append(
+                f"The corrections make stable ground noisier: RMS {_millimetres(before)} mm before, "
+                f"{_millimetres(after)} mm after all of them."
+            )
+    return remarks
 
 
 def draw_corrections(dates: Sequence[date], steps: Sequence[Mapping[str, Any]]) -> Figure:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from insar.corrections.base import FittedCorrection, SeriesSample
-from insar.corrections.stable import fit_stable, predicted
+from insar.corrections.stable import fit_stable, linear_rates, predicted
 
 
 class Deramp(StrEnum):
@@ -90,6 +90,9 @@ class FittedRamp:
 class RampCorrection:
     """A plane or a quadratic surface at every date, estimated outside of what moves; a `Correction`.
 
+    The facts of the fit hold `trend_share`, the part of the ramps' variance in time that is a steady trend. Errors of
+    orbits have none; where it is large, what was subtracted may well be motion of the ground.
+
     Attributes
     ----------
     shape
@@ -112,14 +115,20 @@ class RampCorrection:
         terms = TERMS[self.surface]
         fitted = fit_stable(design, terms, sample, step=self.name, robust=self.robust)
         ramps = predicted(design, fitted.coefficients)
-        size = np.sqrt(((ramps - ramps.mean(axis=1, keepdims=True)) ** 2).mean(axis=1))
+        ramps -= ramps.mean(axis=1, keepdims=True)
+        trend = linear_rates(ramps, sample.dates)
+        years = np.array([(day - sample.dates[0]).days for day in sample.dates]) / 365.25
+        steady = (trend**2).mean() * years.var()
+        varying = ramps.var(axis=0).mean()
         facts = {
             "surface": str(self.surface),
             "robust": self.robust,
             "terms": list(terms),
             "coefficients_m": fitted.coefficients.tolist(),
             "standard_errors_m": fitted.standard_errors.tolist(),
-            "rms_m": size.tolist(),
+            "rms_m": np.sqrt((ramps**2).mean(axis=1)).tolist(),
+            "trend_rms_m_per_year": float(np.sqrt((trend**2).mean())),
+            "trend_share": float(steady / varying) if varying > 0 else 0.0,
             **fitted.facts,
         }
         return FittedRamp(self.shape, fitted.coefficients, facts)

@@ -151,10 +151,10 @@ def outlying_rates(series: NDArray[np.float64], dates: Sequence[date], among: ND
     among
         (point,) which points median and deviation are taken from.
     """
-    return _outlying(_rates(series, dates), among)
+    return _outlying(linear_rates(series, dates), among)
 
 
-def _rates(series: NDArray[np.float64], dates: Sequence[date]) -> NDArray[np.float64]:
+def linear_rates(series: NDArray[np.float64], dates: Sequence[date]) -> NDArray[np.float64]:
     """(point,) m/yr, least-squares slopes."""
     years = np.array([(day - dates[0]).days for day in dates]) / 365.25
     years -= years.mean()
@@ -175,7 +175,7 @@ def _moving(
     """(point,) whose rate does not follow the model that most of the rates follow."""
     from insar.kernels.robust import fit_trimmed
 
-    chosen, rates = np.ascontiguousarray(design[among]), _rates(series, dates)
+    chosen, rates = np.ascontiguousarray(design[among]), linear_rates(series, dates)
     points, terms = chosen.shape
     starts = np.random.default_rng(0).integers(points, size=(TRIMMED_STARTS, terms), dtype=np.intp)
     coefficients = np.empty(terms)

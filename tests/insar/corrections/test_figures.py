@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from insar.figures import save_figure
-from insar.figures_corrections import TABLE_HEADER, correction_rows, draw_corrections, step_words
+from insar.figures_corrections import TABLE_HEADER, correction_remarks, correction_rows, draw_corrections, step_words
 
 from .scenes import DATES
 
@@ -49,6 +49,28 @@ def test_figure_shows_each_stage_from_the_second_date_on(tmp_path):
     assert len(lines[0].get_xdata()) == 11
     assert figure.axes[0].get_ylim()[0] == 0.0
     assert save_figure(figure, tmp_path / "corrections.png").stat().st_size > 5_000
+
+
+def test_remarks_are_made_where_there_is_reason():
+    quiet = {"facts": {"trend_share": 0.1, "moving_share": 0.05}, "unknown_share": 0.0}
+    assert correction_remarks([STEPS[1] | quiet]) == []
+    assert correction_remarks([]) == []
+    loud = {
+        "trend_share": 0.82,
+        "trend_rms_m_per_year": 0.029,
+        "moving_share": 0.41,
+        "dates_of_another_time": ["20220115"],
+    }
+    remarks = correction_remarks([STEPS[0] | {"facts": loud, "rms_after_m": 0.0123}])
+    assert [next(word for word in text.split() if word[0].isdigit()) for text in remarks] == [
+        "82",
+        "41",
+        "1",
+        "2.1",
+        "10",
+    ]
+    assert "29 mm/yr" in remarks[0]
+    assert "12.3 mm after" in remarks[-1]
 
 
 @pytest.mark.parametrize(("name", "words"), [("height", "delay by height"), ("other", "other")])

@@ -102,6 +102,20 @@ def test_a_scene_of_one_row_has_no_plane():
         RampCorrection((1, 400)).fit(sample_of(np.zeros((len(DATES), 1, 400))))
 
 
+def test_a_tilt_that_goes_on_is_told_from_ramps_of_chance():
+    years = np.array([(day - DATES[0]).days for day in DATES]) / 365.25
+    across = np.linspace(-0.1, 0.1, SHAPE[1])
+    tilting = years[:, None, None] * np.broadcast_to(across, SHAPE)
+    facts = RampCorrection(SHAPE).fit(sample_of(tilting + _noise())).facts
+    assert facts["trend_share"] > 0.99
+    assert facts["trend_rms_m_per_year"] == pytest.approx(across.std(), rel=0.01)
+    shares = [
+        RampCorrection(SHAPE).fit(sample_of(_surfaces(Deramp.LINEAR, seed)[1])).facts["trend_share"]
+        for seed in range(9)
+    ]
+    assert max(shares) < 0.4
+
+
 def test_facts_and_pickle():
     _, ramps = _surfaces(Deramp.LINEAR)
     fitted = RampCorrection(SHAPE).fit(sample_of(ramps + _noise()))
