@@ -199,7 +199,7 @@ def body_tide(stations: Vectors, body: Vectors, mass: float) -> Vectors:
 def diurnal_correction(
     stations: Vectors, centuries: NDArray[np.float64] | float, hours: NDArray[np.float64] | float
 ) -> Vectors:
-    """Step 2, diurnal band: what the frequency dependence of the Love numbers adds, (..., 3) metres; 13 mm at most.
+    """Step 2, diurnal band: what the frequency dependence of the Love numbers adds, (..., 3) metres; 16 mm at most.
 
     Parameters
     ----------

@@ -126,6 +126,9 @@ def write_era5(
         levels[:] = levels_hpa
         sink.createVariable("latitude", "f4", ("latitude",))[:] = lat
         sink.createVariable("longitude", "f4", ("longitude",))[:] = lon
+        if new_names:  # what else the new store puts beside
+            sink.createVariable("number", "i8", ())[...] = 0
+            sink.createVariable("expver", str, (time_name,))[:] = np.array(["0001"] * len(hours), dtype=object)
         dimensions = tuple(axes)
         if versions:
             sink.createDimension("expver", 2)

@@ -31,7 +31,7 @@ from insar.stack import Stack
 from insar.zenith_delay import height_of_geopotential, specific_humidity, zenith_delay
 
 HEIGHT_STEP_M = 50.0
-"""Of the table of delays; what lies between is wrong by less than 0.05 mm."""
+"""Of the table of delays; what lies between is wrong by less than 0.02 mm."""
 
 LONGEST_GAP_S = 6 * 3600.0
 """Between two hours that a moment is interpolated between."""

@@ -9,6 +9,9 @@ from numpy.typing import NDArray
 
 from insar.kernels.jit import kernel
 
+TILE = 256
+"""Pixels for which the weights are kept while the dates go by: output is written in order."""
+
 _BEYOND = 1e-3
 """How far beyond the outermost nodes (steps) still counts as within: rounding must not lose a pixel."""
 
@@ -35,23 +38,34 @@ def project_nodes(
         (date, pixel) out; NaN beyond the nodes and where anything is unknown.
     """
     dates, components, rows, cols = nodes.shape
-    for pixel in range(row.shape[0]):
-        inside = -_BEYOND <= row[pixel] <= rows - 1 + _BEYOND and -_BEYOND <= col[pixel] <= cols - 1 + _BEYOND
-        if not inside:
-            projected[:, pixel] = np.nan
-            continue
-        top = min(int(row[pixel]), rows - 2)
-        left = min(int(col[pixel]), cols - 2)
-        down = row[pixel] - top
-        right = col[pixel] - left
+    pixels = row.shape[0]
+    inside = np.empty(TILE, np.bool_)
+    top = np.empty(TILE, np.int64)
+    left = np.empty(TILE, np.int64)
+    for start in range(0, pixels, TILE):
+        length = min(TILE, pixels - start)
+        for here in range(length):
+            r = row[start + here]
+            c = col[start + here]
+            inside[here] = -_BEYOND <= r <= rows - 1 + _BEYOND and -_BEYOND <= c <= cols - 1 + _BEYOND
+            top[here] = min(int(r), rows - 2) if inside[here] else 0
+            left[here] = min(int(c), cols - 2) if inside[here] else 0
         for day in range(dates):
-            total = 0.0
-            for part in range(components):
-                values = nodes[day, part]
-                upper = (1.0 - right) * values[top, left] + right * values[top, left + 1]
-                lower = (1.0 - right) * values[top + 1, left] + right * values[top + 1, left + 1]
-                total += direction[part, pixel] * ((1.0 - down) * upper + down * lower)
-            projected[day, pixel] = total
+            for here in range(length):
+                pixel = start + here
+                if not inside[here]:
+                    projected[day, pixel] = np.nan
+                    continue
+                t = top[here]
+                s = left[here]
+                down = row[pixel] - t
+                right = col[pixel] - s
+                total = 0.0
+                for part in range(components):
+                    upper = (1.0 - right) * nodes[day, part, t, s] + right * nodes[day, part, t, s + 1]
+                    lower = (1.0 - right) * nodes[day, part, t + 1, s] + right * nodes[day, part, t + 1, s + 1]
+                    total += direction[part, pixel] * ((1.0 - down) * upper + down * lower)
+                projected[day, pixel] = total
 
 
 @kernel
@@ -77,28 +91,41 @@ def interpolate_columns(
         (date, pixel) out; NaN beyond the table and where a node that counts is unknown.
     """
     dates, rows, cols, levels = table.shape
-    weight = np.empty(8, np.float64)
-    for pixel in range(row.shape[0]):
-        inside = 0.0 <= row[pixel] <= rows - 1 and 0.0 <= col[pixel] <= cols - 1 and 0.0 <= level[pixel] <= levels - 1
-        if not inside or math.isnan(factor[pixel]):
-            values[:, pixel] = np.nan
-            continue
-        top = min(int(row[pixel]), rows - 2)
-        left = min(int(col[pixel]), cols - 2)
-        base = min(int(level[pixel]), levels - 2)
-        down = row[pixel] - top
-        right = col[pixel] - left
-        above = level[pixel] - base
-        for corner in range(8):
-            share = down if corner & 4 else 1.0 - down
-            share *= right if corner & 2 else 1.0 - right
-            weight[corner] = share * (above if corner & 1 else 1.0 - above)
-        for day in range(dates):
-            total = 0.0
+    pixels = row.shape[0]
+    inside = np.empty(TILE, np.bool_)
+    first = np.empty((3, TILE), np.int64)
+    weight = np.empty((8, TILE), np.float64)
+    for start in range(0, pixels, TILE):
+        length = min(TILE, pixels - start)
+        for here in range(length):
+            r = row[start + here]
+            c = col[start + here]
+            h = level[start + here]
+            known = -_BEYOND <= r <= rows - 1 + _BEYOND and -_BEYOND <= c <= cols - 1 + _BEYOND
+            known = known and -_BEYOND <= h <= levels - 1 + _BEYOND and not math.isnan(factor[start + here])
+            inside[here] = known
+            if not known:
+                continue
+            first[0, here] = min(int(r), rows - 2)
+            first[1, here] = min(int(c), cols - 2)
+            first[2, here] = min(int(h), levels - 2)
+            down = r - first[0, here]
+            right = c - first[1, here]
+            above = h - first[2, here]
             for corner in range(8):
-                # A node of no weight may be unknown.
-                if weight[corner] != 0.0:
-                    total += (
-                        weight[corner] * table[day, top + (corner >> 2), left + (corner >> 1 & 1), base + (corner & 1)]
-                    )
-            values[day, pixel] = factor[pixel] * total
+                share = down if corner & 4 else 1.0 - down
+                share *= right if corner & 2 else 1.0 - right
+                weight[corner, here] = share * (above if corner & 1 else 1.0 - above)
+        for day in range(dates):
+            for here in range(length):
+                if not inside[here]:
+                    values[day, start + here] = np.nan
+                    continue
+                total = 0.0
+                for corner in range(8):
+                    # A node of no weight may be unknown.
+                    if weight[corner, here] != 0.0:
+                        r_node = first[0, here] + (corner >> 2)
+                        c_node = first[1, here] + ((corner >> 1) & 1)
+                        total += weight[corner, here] * table[day, r_node, c_node, first[2, here] + (corner & 1)]
+                values[day, start + here] = factor[start + here] * total

@@ -7,12 +7,14 @@ import numpy as np
 import pytest
 from affine import Affine
 
+import insar
 from insar.corrections.base import SeriesSample
 from insar.corrections.scene import acquisition_moments, parse_time_of_day, scene_box
 from insar.corrections.tides import TideCorrection
 from insar.errors import InputError, OptionError
 from insar.grid import Grid
 from insar.line_of_sight import azimuth_of_heading
+from insar.simulate import SimulationParameters, simulate_scene, write_layout
 from insar.solid_tides import (
     MASS_OF_MOON,
     MASS_OF_SUN,
@@ -56,7 +58,7 @@ IERS_CASES = [
 ]
 
 # PySolid 0.3.4 (solid.for of D. Milbert), run beside us: latitude, longitude, UTC; east, north, up in metres. Its
-# ephemerides are good to a few minutes of arc.
+# ephemerides are shorter series, good to about a minute of arc.
 PYSOLID_CASES = [
     (-41.925660, 15.922521, "2011-02-20T18:35:00", 0.001872, 0.001623, -0.169934),
     (16.627206, 45.259309, "2004-06-10T13:22:00", 0.024730, -0.006504, 0.076147),
@@ -117,8 +119,8 @@ def test_displacement_at_any_time_agrees_with_another_program():
         tide = tide_displacement(_station(lat, lon)[None], [datetime.fromisoformat(moment)])[0, 0]
         differences.append(local @ tide - expected)
     differences = np.abs(differences)
-    assert differences.max() < 0.0008
-    assert np.sqrt(np.mean(np.square(differences))) < 0.0003
+    assert differences.max() < 0.0005
+    assert np.sqrt(np.mean(np.square(differences))) < 0.00015
 
 
 def test_the_frame_turns_with_the_earth():
@@ -138,12 +140,12 @@ def test_the_frame_turns_with_the_earth():
 
 
 def test_out_of_phase_and_step_two_matter():
-    """Measured: 13 mm of step two at worst, of which a scene of 250 km sees a tenth."""
+    """Measured: 16 mm of step two at worst, of which a scene of 250 km sees a millimetre."""
     centuries = np.linspace(0.15, 0.25, 4001)[:, None]
-    lat = np.arange(-80.0, 81.0, 10.0)
+    lat = np.arange(-85.0, 86.0, 10.0)
     stations = np.stack([_station(value, 0.0) for value in lat])
     size = np.linalg.norm(diurnal_correction(stations, centuries, 0.0), axis=-1)
-    assert 0.010 < size.max() < 0.016
+    assert 0.014 < size.max() < 0.016
     near = np.stack([_station(5.0, 0.0), _station(7.25, 0.0)])
     apart = np.diff(diurnal_correction(near, centuries, 0.0), axis=1)
     assert 0.0005 < np.linalg.norm(apart, axis=-1).max() < 0.0015
@@ -222,6 +224,21 @@ def test_radar_coordinates_and_unknown_pixels():
     assert (apparent[0][~unknown] == 0.0).all()
 
 
+def test_stacks_of_all_processors_see_the_same_tide(tmp_path):
+    """Angles, headings and times of day of five formats, on maps and in radar coordinates: within 0.1 mm."""
+    parameters = SimulationParameters(rows=32, cols=32, acquisitions=4, connections=1, creeping_slopes=0)
+    scene = simulate_scene(parameters.without_disturbances(accelerating_slopes=0))
+    medians = []
+    for layout in ("isce-tops", "snap", "hyp3", "licsar", "mintpy"):
+        write_layout(scene, tmp_path / layout, layout)
+        stack = insar.open_stack(tmp_path / layout)
+        apparent = TideCorrection(stack).fit(_sample(stack.dates)).apparent_displacement(slice(0, 99), slice(0, 99))
+        assert np.isfinite(apparent).all()
+        medians.append(np.median(apparent, axis=(1, 2)))
+    assert np.abs(medians).max() > 0.05
+    np.testing.assert_allclose(medians, np.broadcast_to(medians[-1], (5, 4)), atol=1e-4)
+
+
 def test_facts_say_how_large_the_tide_is():
     grid = Grid(10, 10, Affine(0.2, 0, 11.0, 0, -0.2, 47.0), "EPSG:4326")
     stack = make_stack(grid, acquisition=SENTINEL, incidence_angle=np.full(grid.shape, 40.0))
@@ -274,9 +291,9 @@ def test_what_is_no_time_of_day_is_refused(text):
         parse_time_of_day(text)
 
 
-def _sample():
+def _sample(dates=DATES):
     nothing = np.zeros(0, np.intp)
-    return SeriesSample(DATES, nothing, nothing, np.zeros((len(DATES), 0)), np.zeros(0))
+    return SeriesSample(dates, nothing, nothing, np.zeros((len(dates), 0)), np.zeros(0))
 
 
 def _station(lat, lon):
