@@ -121,9 +121,9 @@ class ClosureCorrector:
         samples = phase.reshape(pairs, -1)
         reference = np.ascontiguousarray(reference_phase, dtype=np.float64)
         pixels = samples.shape[1]
-        before, there = np.empty(pixels, dtype=np.uint16), np.empty(pixels, dtype=np.uint16)
+        before, known = np.empty(pixels, dtype=np.uint16), np.empty(pixels, dtype=np.bool_)
         sums = {"samples": np.empty(pairs, dtype=np.int64)}
-        kernels.count_open_loops(samples, reference, self.plan, before, there, sums["samples"])
+        kernels.count_open_loops(samples, reference, self.plan, before, known, sums["samples"])
         sums |= {name: np.zeros(pairs, dtype=np.int64) for name in ("corrected", "open_before", "open_after")}
         labels = None
         if components is not None:
@@ -149,7 +149,6 @@ class ClosureCorrector:
                 sums[name] += flags.sum(axis=0)
             if labels is not None:
                 _add_regions(sums, labels[:, chosen].T, cycles, was_open, is_open)
-        known = there > 0
         sums["histogram_before"] = _histogram(before[known])
         sums["histogram_after"] = _histogram(after[known])
         sums["pixels_corrected"] = np.array([np.count_nonzero(corrected)], dtype=np.int64)

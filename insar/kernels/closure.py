@@ -16,8 +16,54 @@ from insar.kernels.jit import kernel
 TILE = 256
 """Pixels whose loops are summed side by side."""
 
+LARGEST_FRACTION = 1.0 / 3.0
+"""Cycles that the loops through a changed sample may miss closure by, on average: noise of its own near to half a
+cycle is not taken for a whole one."""
+
 _INVERSE_TWO_PI = 0.5 / np.pi
 _HALF = np.float32(0.5)
+
+
+FILLING_ROUNDS = 2
+"""How often missing samples are replaced by the way around them, which may use one that was replaced before."""
+
+
+@kernel
+def _sum_loop(
+    loop: int, left_out: int, turns: NDArray[np.float32], size: int, plan: LoopPlan, total: NDArray[np.float32]
+) -> None:
+    """Sum of a loop at the pixels of a tile, one pair left out (-1 for none)."""
+    total[:size] = np.float32(0.0)
+    for member in range(plan.loop_start[loop], plan.loop_start[loop + 1]):
+        if plan.loop_pair[member] == left_out:
+            continue
+        values = turns[plan.loop_pair[member]]
+        if plan.loop_sign[member] > 0:
+            for pixel in range(size):
+                total[pixel] += values[pixel]
+        else:
+            for pixel in range(size):
+                total[pixel] -= values[pixel]
+
+
+@kernel
+def _fill_gaps(
+    turns: NDArray[np.float32], has_gaps: NDArray[np.bool_], size: int, plan: LoopPlan, total: NDArray[np.float32]
+) -> None:
+    """Replace a missing sample by what closes the first of its loops that is complete otherwise.
+
+    Of two loops through a missing pair there is one left that goes around it, and this is how it is summed.
+    """
+    for _ in range(FILLING_ROUNDS):
+        for pair in range(len(has_gaps)):
+            if not has_gaps[pair]:
+                continue
+            values = turns[pair]
+            for place in range(plan.pair_start[pair], plan.pair_start[pair + 1]):
+                _sum_loop(plan.pair_loop[place], pair, turns, size, plan, total)
+                sign = np.float32(-plan.pair_sign[place])
+                for pixel in range(size):
+                    values[pixel] = sign * total[pixel] if np.isnan(values[pixel]) else values[pixel]
 
 
 @kernel
@@ -26,7 +72,7 @@ def count_open_loops(
     reference_phase: NDArray[np.float64],
     plan: LoopPlan,
     open_loops: NDArray[np.uint16],
-    loops_there: NDArray[np.uint16],
+    is_checked: NDArray[np.bool_],
     samples: NDArray[np.int64],
 ) -> None:
     """Number of loops of each pixel whose sum is nearer to a whole cycle than to none.
@@ -34,66 +80,74 @@ def count_open_loops(
     Parameters
     ----------
     phase
-        (pair, pixel) rad; a loop through a sample that is not finite does not count.
+        (pair, pixel) rad; a loop through a sample that is not finite goes around it where it can, or does not count.
     reference_phase
         (pair,) rad, subtracted from every pixel.
     plan
         Loops.
-    open_loops, loops_there
-        (pixel,) out: loops that do not close, and all loops without a missing sample.
+    open_loops
+        (pixel,) out.
+    is_checked
+        (pixel,) out: whether there is a loop at all.
     samples
         (pair,) out: finite samples.
     """
     pairs, pixels = phase.shape
     loops = len(plan.loop_start) - 1
     turns = np.empty((pairs, TILE), np.float32)
+    has_gaps = np.empty(pairs, np.bool_)
     total = np.empty(TILE, np.float32)
     count = np.empty(TILE, np.int32)
-    there = np.empty(TILE, np.int32)
-    most = np.int32(65535)
     samples[:] = 0
     for start in range(0, pixels, TILE):
         stop = min(start + TILE, pixels)
         size = stop - start
+        complete = True
         for pair in range(pairs):
             values, into = phase[pair, start:stop], turns[pair]
             reference = reference_phase[pair]
             known = 0
             for pixel in range(size):
-                into[pixel] = np.float32((values[pixel] - reference) * _INVERSE_TWO_PI)
-                known += np.isfinite(values[pixel])
+                is_known = np.isfinite(values[pixel])
+                known += is_known
+                into[pixel] = np.float32((values[pixel] - reference) * _INVERSE_TWO_PI) if is_known else np.nan
             samples[pair] += known
+            has_gaps[pair] = known < size
+            complete = complete and known == size
+        if complete:
+            is_checked[start:stop] = loops > 0
+        else:
+            unchecked = size
+            is_checked[start:stop] = False
+            for loop in range(loops):
+                if unchecked == 0:
+                    break
+                _sum_loop(loop, -1, turns, size, plan, total)
+                for pixel in range(size):
+                    if not is_checked[start + pixel] and not np.isnan(total[pixel]):
+                        is_checked[start + pixel] = True
+                        unchecked -= 1
+            _fill_gaps(turns, has_gaps, size, plan, total)
         count[:] = 0
-        there[:] = 0
         for loop in range(loops):
-            first, last = plan.loop_start[loop], plan.loop_start[loop + 1]
-            total[:] = np.float32(0.0)
-            for member in range(first, last):
-                values = turns[plan.loop_pair[member]]
-                if plan.loop_sign[member] > 0:
-                    for pixel in range(size):
-                        total[pixel] += values[pixel]
-                else:
-                    for pixel in range(size):
-                        total[pixel] -= values[pixel]
-            # Comparisons are false for NaN: a loop with a missing sample is not open. Infinity is no sample either.
+            _sum_loop(loop, -1, turns, size, plan, total)
+            # Comparisons are false for NaN: a loop with a missing sample is not open.
             for pixel in range(size):
-                distance = abs(total[pixel])
-                is_there = distance < np.float32(np.inf)
-                there[pixel] += np.int32(is_there)
-                count[pixel] += np.int32(is_there & (distance > _HALF))
+                count[pixel] += np.int32(abs(total[pixel]) > _HALF)
         for pixel in range(size):
-            open_loops[start + pixel] = min(count[pixel], most)
-            loops_there[start + pixel] = min(there[pixel], most)
+            open_loops[start + pixel] = min(count[pixel], np.int32(65535))
+            is_checked[start + pixel] |= count[pixel] > 0
 
 
 class _Scratch(NamedTuple):
     """Working memory of one pixel."""
 
+    turns: NDArray[np.float32]
+    fraction: NDArray[np.float64]
     closure: NDArray[np.int64]
     present: NDArray[np.bool_]
     cycles: NDArray[np.int64]
-    listed: NDArray[np.int64]
+    gain: NDArray[np.int64]
     flow: NDArray[np.int64]
     excess: NDArray[np.int64]
     arrived_by: NDArray[np.int64]
@@ -104,10 +158,12 @@ class _Scratch(NamedTuple):
 def _scratch(plan: LoopPlan) -> _Scratch:
     loops, pairs, dates = len(plan.loop_start) - 1, len(plan.pair_first), len(plan.date_start) - 1
     return _Scratch(
+        turns=np.zeros(pairs, np.float32),
+        fraction=np.zeros(loops, np.float64),
         closure=np.zeros(loops, np.int64),
         present=np.zeros(loops, np.bool_),
         cycles=np.zeros(pairs, np.int64),
-        listed=np.zeros(loops, np.int64),
+        gain=np.zeros((pairs, 2), np.int64),
         flow=np.zeros(pairs, np.int64),
         excess=np.zeros(dates, np.int64),
         arrived_by=np.zeros(dates, np.int64),
@@ -117,58 +173,86 @@ def _scratch(plan: LoopPlan) -> _Scratch:
 
 @kernel
 def _close_loops(
-    samples: NDArray[np.floating], reference_phase: NDArray[np.float64], plan: LoopPlan, scratch: _Scratch
+    samples: NDArray[np.floating],
+    reference_phase: NDArray[np.float64],
+    cycles: NDArray[np.integer],
+    plan: LoopPlan,
+    scratch: _Scratch,
 ) -> None:
-    """Whole cycles of the loops of one pixel, summed as `count_open_loops` does."""
+    """Whole cycles of the loops of one pixel once some are taken off, summed as `count_open_loops` does."""
+    complete = True
+    for pair in range(len(plan.pair_first)):
+        is_known = np.isfinite(samples[pair])
+        complete = complete and is_known
+        turns = (samples[pair] - reference_phase[pair]) * _INVERSE_TWO_PI - cycles[pair]
+        scratch.turns[pair] = np.float32(turns) if is_known else np.float32(np.nan)
+    if not complete:
+        for _ in range(FILLING_ROUNDS):
+            for pair in range(len(plan.pair_first)):
+                for place in range(plan.pair_start[pair], plan.pair_start[pair + 1]):
+                    if not np.isnan(scratch.turns[pair]):
+                        break
+                    total = np.float32(0.0)
+                    loop = plan.pair_loop[place]
+                    for member in range(plan.loop_start[loop], plan.loop_start[loop + 1]):
+                        if plan.loop_pair[member] != pair:
+                            other = scratch.turns[plan.loop_pair[member]]
+                            total += other if plan.loop_sign[member] > 0 else -other
+                    scratch.turns[pair] = np.float32(-plan.pair_sign[place]) * total
     for loop in range(len(plan.loop_start) - 1):
         total = np.float32(0.0)
         for member in range(plan.loop_start[loop], plan.loop_start[loop + 1]):
-            pair = plan.loop_pair[member]
-            turns = np.float32((samples[pair] - reference_phase[pair]) * _INVERSE_TWO_PI)
-            total += turns if plan.loop_sign[member] > 0 else -turns
-        scratch.present[loop] = np.isfinite(total)
-        scratch.closure[loop] = np.int64(np.rint(total)) if scratch.present[loop] else 0
+            value = scratch.turns[plan.loop_pair[member]]
+            total += value if plan.loop_sign[member] > 0 else -value
+        present = np.isfinite(total)
+        whole = np.rint(total) if present else np.float32(0.0)
+        scratch.present[loop] = present
+        scratch.closure[loop] = np.int64(whole)
+        scratch.fraction[loop] = total - whole
 
 
 @kernel
-def _gain(pair: int, step: int, plan: LoopPlan, scratch: _Scratch) -> int:
-    """By how much the sum of the loops' cycles falls when `step` cycles are taken off a pair."""
-    gain = 0
-    for place in range(plan.pair_start[pair], plan.pair_start[pair + 1]):
-        loop = plan.pair_loop[place]
-        if scratch.present[loop]:
-            held = scratch.closure[loop]
-            gain += abs(held) - abs(held - step * plan.pair_sign[place])
-    return int(gain)
+def _add_gains(loop: int, factor: int, plan: LoopPlan, scratch: _Scratch) -> None:
+    """Add `factor` times by how much a loop's cycles fall when one is taken off a pair, or put on it."""
+    held = scratch.closure[loop]
+    less, more = abs(held) - abs(held - 1), abs(held) - abs(held + 1)
+    for member in range(plan.loop_start[loop], plan.loop_start[loop + 1]):
+        pair, forward = plan.loop_pair[member], plan.loop_sign[member] > 0
+        scratch.gain[pair, 0] += factor * (less if forward else more)
+        scratch.gain[pair, 1] += factor * (more if forward else less)
 
 
 @kernel
 def _turn_pairs(plan: LoopPlan, scratch: _Scratch) -> bool:
     """Take cycles off the pair that closes most, until nothing closes more; whether all loops are closed then."""
-    while True:
-        count = 0
-        for loop in range(len(scratch.closure)):
-            if scratch.closure[loop] != 0:
-                scratch.listed[count] = loop
-                count += 1
-        if count == 0:
-            return True
-        best, chosen, direction = 0, -1, 0
-        for place in range(count):
-            loop = scratch.listed[place]
-            sense = 1 if scratch.closure[loop] > 0 else -1
+    # Turning a pair opens each of its loops that is closed.
+    for pair in range(len(scratch.gain)):
+        scratch.gain[pair, :] = plan.pair_start[pair] - plan.pair_start[pair + 1]
+    remaining = 0
+    for loop in range(len(scratch.closure)):
+        if not scratch.present[loop] or scratch.closure[loop] != 0:
             for member in range(plan.loop_start[loop], plan.loop_start[loop + 1]):
-                pair, step = plan.loop_pair[member], sense * plan.loop_sign[member]
-                gain = _gain(pair, step, plan, scratch)
-                if gain > best or (gain == best and gain > 0 and pair < chosen):
-                    best, chosen, direction = gain, pair, step
+                scratch.gain[plan.loop_pair[member], :] += 1
+        if scratch.closure[loop] != 0:
+            _add_gains(loop, 1, plan, scratch)
+            remaining += abs(scratch.closure[loop])
+    while remaining > 0:
+        best, chosen, direction = 0, -1, 0
+        for pair in range(len(scratch.gain)):
+            for side in range(2):
+                if scratch.gain[pair, side] > best:
+                    best, chosen, direction = scratch.gain[pair, side], pair, 1 - 2 * side
         if chosen < 0:
             return False
         scratch.cycles[chosen] += direction
+        remaining -= best
         for place in range(plan.pair_start[chosen], plan.pair_start[chosen + 1]):
             loop = plan.pair_loop[place]
             if scratch.present[loop]:
+                _add_gains(loop, -1, plan, scratch)
                 scratch.closure[loop] -= direction * plan.pair_sign[place]
+                _add_gains(loop, 1, plan, scratch)
+    return True
 
 
 @kernel
@@ -184,7 +268,7 @@ def _search(goal: int, sources: int, samples: NDArray[np.floating], plan: LoopPl
         day = scratch.queue[head]
         head += 1
         if (goal < 0 and scratch.excess[day] < 0) or day == goal:
-            return day
+            return int(day)
         for place in range(plan.date_start[day], plan.date_start[day + 1]):
             pair = plan.date_pair[place]
             forward = plan.pair_first[pair] == day
@@ -298,9 +382,12 @@ def decide_cycles(
     """
     scratch = _scratch(plan)
     for pixel in range(len(samples)):
-        _close_loops(samples[pixel], reference_phase, plan, scratch)
         scratch.cycles[:] = 0
+        _close_loops(samples[pixel], reference_phase, scratch.cycles, plan, scratch)
         is_decided[pixel] = _turn_pairs(plan, scratch)
+        for pair in range(len(plan.pair_first)):
+            if not np.isfinite(samples[pixel, pair]):
+                scratch.cycles[pair] = 0
         if is_decided[pixel]:
             _minimise(samples[pixel], plan, scratch)
             _keep_unambiguous(samples[pixel], plan, scratch, cycles[pixel])
@@ -336,6 +423,32 @@ def decide_cycles_by_series(
 
 
 @kernel
+def _doubt(pair: int, plan: LoopPlan, scratch: _Scratch) -> float:
+    """Cycles by which the loops through a pair miss closure, on average."""
+    total, count = 0.0, 0
+    for place in range(plan.pair_start[pair], plan.pair_start[pair + 1]):
+        loop = plan.pair_loop[place]
+        if scratch.present[loop]:
+            total += plan.pair_sign[place] * (scratch.closure[loop] + scratch.fraction[loop])
+            count += 1
+    return abs(total) / max(count, 1)
+
+
+@kernel
+def _mark_open(samples: NDArray[np.floating], plan: LoopPlan, scratch: _Scratch, marked: NDArray[np.bool_]) -> int:
+    """Mark the samples on a loop that does not close; number of such loops."""
+    marked[:] = False
+    count = 0
+    for loop in range(len(scratch.closure)):
+        if scratch.closure[loop] != 0:
+            count += 1
+            for member in range(plan.loop_start[loop], plan.loop_start[loop + 1]):
+                pair = plan.loop_pair[member]
+                marked[pair] = np.isfinite(samples[pair])
+    return count
+
+
+@kernel
 def accept_cycles(
     samples: NDArray[np.floating],
     reference_phase: NDArray[np.float64],
@@ -359,27 +472,25 @@ def accept_cycles(
         (pixel, pair) out: whether a loop through the sample does not close, before and after.
     """
     scratch = _scratch(plan)
-    loops = len(plan.loop_start) - 1
     for pixel in range(len(samples)):
-        _close_loops(samples[pixel], reference_phase, plan, scratch)
-        before, after = 0, 0
-        for loop in range(loops):
-            rest = scratch.closure[loop]
-            if scratch.present[loop]:
-                for member in range(plan.loop_start[loop], plan.loop_start[loop + 1]):
-                    rest -= plan.loop_sign[member] * cycles[pixel, plan.loop_pair[member]]
-            before += scratch.closure[loop] != 0
-            after += rest != 0
-            scratch.listed[loop] = rest
+        chosen = cycles[pixel]
+        scratch.cycles[:] = 0
+        _close_loops(samples[pixel], reference_phase, scratch.cycles, plan, scratch)
+        before = _mark_open(samples[pixel], plan, scratch, was_open[pixel])
+        while True:
+            _close_loops(samples[pixel], reference_phase, chosen, plan, scratch)
+            worst, doubtful = LARGEST_FRACTION, -1
+            for pair in range(len(chosen)):
+                if chosen[pair] != 0:
+                    doubt = _doubt(pair, plan, scratch)
+                    if doubt > worst:
+                        worst, doubtful = doubt, pair
+            if doubtful < 0:
+                break
+            chosen[doubtful] = 0
+        after = _mark_open(samples[pixel], plan, scratch, is_open[pixel])
         if after >= before:
-            cycles[pixel, :] = 0
+            chosen[:] = 0
             after = before
-            scratch.listed[:] = scratch.closure
+            is_open[pixel, :] = was_open[pixel]
         open_after[pixel] = min(after, 65535)
-        was_open[pixel, :] = False
-        is_open[pixel, :] = False
-        for loop in range(loops):
-            for member in range(plan.loop_start[loop], plan.loop_start[loop + 1]):
-                pair = plan.loop_pair[member]
-                was_open[pixel, pair] |= scratch.closure[loop] != 0
-                is_open[pixel, pair] |= scratch.listed[loop] != 0
