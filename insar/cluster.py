@@ -358,6 +358,7 @@ def _require_scheduler(address: str) -> None:
 @contextmanager
 def _submit_jobs(jobs: int | None) -> Iterator[tuple[distributed.Client, int]]:
     try:
+        import dask.config
         from dask_jobqueue import SLURMCluster
     except ImportError as error:
         raise _not_installed("slurm", "dask-jobqueue") from error
@@ -374,16 +375,15 @@ def _submit_jobs(jobs: int | None) -> Iterator[tuple[distributed.Client, int]]:
             found="none on this machine",
             remedy="Run this on a machine that can submit jobs, or start workers and give tcp://host:port",
         )
-    try:
-        cluster = SLURMCluster()
-    except ValueError as error:
+    absent = [name for name in ("cores", "memory") if dask.config.get(f"jobqueue.slurm.{name}", None) is None]
+    if absent:
         raise OptionError(
             "--cluster slurm",
-            required="jobqueue.slurm in dask's configuration: at least cores and memory of a job",
-            found=str(error).splitlines()[0],
+            required="the section jobqueue.slurm in dask's configuration, with cores and memory of a job",
+            found="no " + " and no ".join(absent),
             remedy="Write them to ~/.config/dask/jobqueue.yaml, see docs/scale.md",
-        ) from error
-    with cluster, Client(cluster, set_as_default=False) as client:
+        )
+    with SLURMCluster() as cluster, Client(cluster, set_as_default=False) as client:
         cluster.scale(jobs=jobs)
         logger.warning("%d jobs are submitted; the work begins when the first one runs", jobs)
         _wait_for_worker(client, None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import signal
@@ -356,4 +357,70 @@ def test_nothing_of_dask_is_loaded_for_threads():
 def test_without_the_extra(monkeypatch):
     monkeypatch.setitem(sys.modules, "distributed", None)
     with pytest.raises(OptionError, match=r"pip install 'scarp\[cluster\]'"), open_runner("tcp://127.0.0.1:1"):
+        pass
+
+
+@pytest.fixture
+def slurm(monkeypatch, tmp_path):
+    """A Slurm of this machine alone: a job is a process; its configuration is where users write it."""
+    pytest.importorskip("dask_jobqueue")  # brings defaults, before they are set
+    commands = {
+        "sbatch": """#!/bin/sh
+            cp "$1" "$SLURM_JOBS.$$"  # the caller deletes its own as soon as this ends
+            setsid sh "$SLURM_JOBS.$$" > /dev/null 2>&1 &
+            echo $! >> "$SLURM_JOBS"
+            echo Submitted batch job $!""",
+        "scancel": '#!/bin/sh\nkill -- -"$1"\n',
+    }
+    for name, script in commands.items():
+        command = tmp_path / "bin" / name
+        command.parent.mkdir(exist_ok=True)
+        command.write_text(script)
+        command.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{os.environ['PATH']}")
+    monkeypatch.setenv("SLURM_JOBS", str(tmp_path / "jobs"))
+    settings = {
+        "cores": 1,
+        "memory": "1GB",
+        "processes": 1,
+        "interface": "lo",
+        "local-directory": str(tmp_path),
+        "death-timeout": "20",
+        "worker-extra-args": ["--no-dashboard"],
+        "scheduler-options": {"dashboard_address": ":0", "dashboard": False},
+    }
+    with dask.config.set({f"jobqueue.slurm.{name}": value for name, value in settings.items()}):
+        yield tmp_path / "jobs"
+    for job in (tmp_path / "jobs").read_text().split() if (tmp_path / "jobs").exists() else []:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(int(job), signal.SIGKILL)
+
+
+def test_slurm_jobs_compute_and_end(slurm):
+    with open_runner("slurm", workers=2) as runner:
+        assert runner.workers == 2
+        assert list(_collect(runner, _single_rows(8), lambda rows: rows.start).values()) == list(range(8))
+    jobs = [int(job) for job in slurm.read_text().split()]
+    assert len(jobs) == 2
+    assert _eventually(lambda: not any(Path(f"/proc/{job}").exists() for job in jobs))
+
+
+def test_slurm_needs_a_number_of_jobs(slurm):
+    with pytest.raises(OptionError, match="--workers"), open_runner("slurm"):
+        pass
+
+
+def test_slurm_needs_a_configuration(slurm):
+    with (
+        dask.config.set({"jobqueue.slurm.cores": None}),
+        pytest.raises(OptionError, match=r"jobqueue\.slurm.*jobqueue\.yaml"),
+        open_runner("slurm", workers=1),
+    ):
+        pass
+
+
+def test_no_slurm_here(monkeypatch):
+    pytest.importorskip("dask_jobqueue")
+    monkeypatch.setenv("PATH", "")
+    with pytest.raises(OptionError, match="sbatch"), open_runner("slurm", workers=1):
         pass
