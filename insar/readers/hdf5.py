@@ -127,6 +127,9 @@ class ChunkedCube:
     files: OpenFiles = field(repr=False)
     _chunks: _Chunks | None = field(default=None, init=False, repr=False, compare=False)
 
+    def __reduce__(self) -> tuple[Any, ...]:  # the places of chunks, up to millions, are asked for again
+        return ChunkedCube, (self.path, self.name, self.dtype, self.shape, self.chunk_shape, self.decodings, self.files)
+
     @property
     def rows_per_chunk(self) -> int:
         """Rows that lie together in the file: blocks of a multiple of it, starting at one, read nothing twice."""
