@@ -183,7 +183,7 @@ class _Places:
 
         rows, cols = self.window
         interpolate_bilinear(
-            np.asarray(delay_m.read(rows, cols), np.float64),
+            delay_m.read(rows, cols),
             rows.start,
             cols.start,
             *self.grid.shape,
