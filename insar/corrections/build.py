@@ -71,7 +71,9 @@ def plan_corrections(
     if tides:
         from insar.corrections.tides import TideCorrection
 
-        chosen.append(TideCorrection(stack, time_of_day_s))
+        tide = TideCorrection(stack, time_of_day_s, incidence_deg)
+        tide.check(dates)
+        chosen.append(tide)
     if troposphere is Troposphere.GACOS:
         from insar.readers.gacos import read_gacos
 

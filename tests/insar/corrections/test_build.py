@@ -54,7 +54,15 @@ def test_gacos_before_the_ramp(stack, shared_data):
     assert [delay.day for delay in planned[0].delays] == list(days)
 
 
+def test_tides_without_a_time_of_day_are_refused_at_once(stack):
+    seen = make_stack(stack.grid, incidence_angle=np.full(SHAPE, 40.0), azimuth_angle=np.full(SHAPE, -100.0))
+    with pytest.raises(InputError, match="the time of day of the acquisitions"):
+        plan_corrections(seen, DATES, tides=True)
+
+
 def test_tides_come_first(stack):
-    planned = plan_corrections(stack, DATES, deramp=Deramp.LINEAR, tides=True, time_of_day_s=43_200.0)
+    pytest.importorskip("erfa")
+    seen = make_stack(stack.grid, incidence_angle=np.full(SHAPE, 40.0), azimuth_angle=np.full(SHAPE, -100.0))
+    planned = plan_corrections(seen, DATES, deramp=Deramp.LINEAR, tides=True, time_of_day_s=43_200.0)
     assert [step.name for step in planned] == ["solid_earth_tides", "ramp"]
     assert planned[0].time_of_day_s == 43_200.0
