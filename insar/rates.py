@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import date
 from typing import Any
 
@@ -73,6 +74,7 @@ class RateFitter:
         self.model = model or parse_model(DEFAULT_MODEL)
         self.uncertainty = uncertainty
         self.recent_days = recent_days
+        self._draws = bootstrap_draws
         design = self.model.design(dates)
         self._disturbance = np.empty(0)
         if baselines_m is not None:
@@ -129,6 +131,27 @@ class RateFitter:
         if not self.corrects_dem:
             reasons["dem_error"] = "not asked for: --dem-error"
         return reasons
+
+    @property
+    def facts(self) -> Mapping[str, Any]:
+        """Plain values for the manifest."""
+        dates, terms = self._design.shape
+        facts: dict[str, Any] = {
+            "model": self.model.text,
+            "terms": [*self.model.names(), *(["baseline"] if self.corrects_dem else [])],
+            "degrees_of_freedom": dates - terms,
+            "uncertainty": self.uncertainty.value,
+        }
+        if len(self._forms):
+            facts["bootstrap_draws"] = self._draws
+        if isinstance(self._test, AccelerationTest):
+            facts["acceleration_test"] = {
+                "recent_days": self.recent_days,
+                "dates_in_window": recent_dates(self.dates, self.recent_days or 0.0),
+                "false_alarm_rate": self._test.false_alarm_rate,
+                "degrees_of_freedom": self._test.freedom,
+            }
+        return facts
 
     @property
     def bytes_per_pixel(self) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import date, timedelta
 
 import numpy as np
@@ -9,10 +10,13 @@ import pytest
 from plain import sequential_network
 from scipy import stats
 
+import insar
 from insar.errors import OptionError
+from insar.kernels import velocity as kernels
+from insar.rates import RateFitter
 from insar.solver import NetworkSolver
 from insar.timefunctions import parse_model
-from insar.uncertainty import network_covariance, network_noise
+from insar.uncertainty import Uncertainty, network_covariance, network_noise
 from insar.velocity import fit_rate, fit_recent_rate
 
 DATES = tuple(date(2019, 3, 1) + timedelta(days=days) for days in (0, 12, 24, 60, 61, 300, 365, 731))
@@ -130,6 +134,39 @@ def test_noise_is_unknown_without_redundancy():
     pairs = sequential_network(6, 1)
     noise = network_noise(np.zeros(2), np.array([5, 0]), np.array([1, 0]), network_covariance(pairs))
     assert np.isnan(noise.variance).all()
+
+
+def test_layers_and_facts_of_a_fit(known_stack):
+    series = insar.invert(insar.open_stack(known_stack.path), reference=(3, 4))
+    for uncertainty in ("residual", "covariance", "bootstrap"):
+        layers = insar.fit_velocity(series, "linear+step:20180301", uncertainty=uncertainty).layers
+        expected = {"velocity", "velocity_std", "step_20180301", "step_20180301_std"}
+        assert expected <= set(layers)
+        assert not {"steps", "steps_std", "acceleration", "dem_error"} & set(layers)
+        assert all(values.shape == series.stack.shape for values in layers.values())
+    fitter = RateFitter(LONG, model=parse_model("linear+annual"), recent_days=50)
+    assert fitter.facts["terms"] == ["constant", "linear", "cosine 1/yr", "sine 1/yr"]
+    assert fitter.facts["acceleration_test"] == {
+        "recent_days": 50,
+        "dates_in_window": 5,
+        "false_alarm_rate": 0.01,
+        "degrees_of_freedom": len(LONG) - 5,
+    }
+    json.dumps(fitter.facts)
+
+
+def test_compiled_and_interpreted_agree(monkeypatch):
+    series = np.random.default_rng(5).normal(0, 0.01, (len(DATES), 300)).astype(np.float32)
+    series[2, 7] = np.nan
+    baselines = np.array([0.0, 40.0, -20.0, 90.0, 5.0, -60.0, 30.0, 10.0])
+    fitter = RateFitter(DATES, baselines_m=baselines, recent_days=500, uncertainty=Uncertainty.BOOTSTRAP)
+    compiled, interpreted = series.copy(), series.copy()
+    expected = fitter.fit(compiled, range_times_sine_m=5e5).layers
+    monkeypatch.setattr(kernels, "fit_series", kernels.fit_series.py_func)
+    found = fitter.fit(interpreted, range_times_sine_m=5e5).layers
+    np.testing.assert_allclose(interpreted, compiled, rtol=1e-5, atol=1e-9)
+    for name, values in expected.items():
+        np.testing.assert_allclose(found[name], values, rtol=1e-4, atol=1e-9, err_msg=name)
 
 
 @pytest.mark.parametrize(
