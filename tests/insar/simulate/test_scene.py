@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from insar.constants import DAYS_PER_YEAR
 from insar.errors import OptionError
 from insar.simulate import SimulatedScene, SimulationParameters, simulate_scene
+from insar.simulate.atmosphere import simulate_ramps
 from insar.simulate.view import slant_range_m
 
 RADIANS_PER_METRE = 4 * np.pi / SimulationParameters().wavelength_m
@@ -39,7 +40,7 @@ def test_phase_of_motion_alone(clean_scene: SimulatedScene) -> None:
 
 @pytest.mark.parametrize("disturbed", [False, True])
 def test_loops_close_without_noise(small: SimulationParameters, disturbed: bool) -> None:
-    changes = {"turbulence_rms_m": 0.005, "stratified_rms_m_per_km": 0.01, "dem_error_rms_m": 10.0}
+    changes = {"turbulence_rms_m": 0.005, "stratified_rms_m_per_km": 0.01, "dem_error_rms_m": 10.0, "ramp_rms_m": 0.01}
     scene = simulate_scene(small.without_disturbances(**(changes if disturbed else {})))
     phases = {(p.reference, p.secondary): phase_of(scene, k) for k, p in enumerate(scene.pairs)}
     a, b, c = scene.dates[2:5]
@@ -51,6 +52,7 @@ def test_loops_close_without_noise(small: SimulationParameters, disturbed: bool)
 ADDITIVE = {
     "turbulence_rms_m": 0.005,
     "stratified_rms_m_per_km": 0.01,
+    "ramp_rms_m": 0.01,
     "dem_error_rms_m": 10.0,
     "phase_noise_scale": 1.0,
 }
@@ -123,6 +125,22 @@ def test_stratified_delay_grows_with_height(small: SimulationParameters) -> None
         slope, offset = np.polyfit(height_km.ravel(), phase_of(scene, index).ravel(), 1)
         assert slope == pytest.approx(RADIANS_PER_METRE * change, rel=1e-3)
         assert offset == pytest.approx(-RADIANS_PER_METRE * change * height_km.mean(), rel=1e-3)
+
+
+def test_ramps_are_planes_of_the_size_asked_for(small: SimulationParameters) -> None:
+    still = {"creeping_slopes": 0, "accelerating_slopes": 0, "seasonal_amplitude_m": 0.0}
+    scene = simulate_scene(small.without_disturbances(ramp_rms_m=0.02, **still))
+    rows, cols = scene.shape
+    row, col = np.mgrid[:rows, :cols]
+    down, across = 2.0 * row / (rows - 1) - 1.0, 2.0 * col / (cols - 1) - 1.0
+    dates = list(scene.dates)
+    for index, pair in enumerate(scene.pairs):
+        change = scene.ramps_m[dates.index(pair.secondary)] - scene.ramps_m[dates.index(pair.reference)]
+        expected = RADIANS_PER_METRE * (change[0] * down + change[1] * across)
+        np.testing.assert_allclose(phase_of(scene, index), expected, atol=2e-5)
+    many = simulate_ramps(replace(small, ramp_rms_m=0.02, acquisitions=2_000))
+    sizes = many[:, 0, None] * down.ravel()[::50] + many[:, 1, None] * across.ravel()[::50]
+    assert np.sqrt(np.mean(sizes**2)) == pytest.approx(0.02, rel=0.06)
 
 
 def test_dem_error_phase_is_linear_in_the_baseline(small: SimulationParameters) -> None:
@@ -313,3 +331,19 @@ def test_coherence_falls_in_layover_and_shadow() -> None:
     ratio = scene.expected_coherence(0) / seen.expected_coherence(0)
     np.testing.assert_allclose(ratio[hidden], 0.25, rtol=1e-6)
     assert (ratio[~hidden] == 1.0).all()
+
+
+def test_unwrapping_errors_in_a_share_of_the_interferograms(small: SimulationParameters) -> None:
+    without = simulate_scene(small.without_disturbances(offset_cycles=2))
+    scene = simulate_scene(
+        small.without_disturbances(offset_cycles=2, unwrapping_error_fraction=0.25, unwrapping_error_patches=4)
+    )
+    wrong = np.stack([scene.wrong_cycles(index) for index in range(len(scene.pairs))])
+    assert np.count_nonzero(wrong.any(axis=(1, 2))) == round(0.25 * len(scene.pairs))
+    assert set(np.unique(abs(wrong))) == {0, 1, 2}
+    assert len(scene.jumps) == 4 * round(0.25 * len(scene.pairs))
+    for index, cycles in enumerate(wrong):
+        phase, _, components = scene.interferogram(index)
+        np.testing.assert_allclose(phase - without.interferogram(index).phase_rad, 2 * np.pi * cycles, atol=2e-6)
+        for label in range(1, int(components.max()) + 1):
+            assert np.ptp(cycles[components == label]) == 0
