@@ -42,6 +42,11 @@ class ReferenceArea:
     series_m: NDArray[np.float64]
     gaps: int
 
+    @property
+    def count(self) -> int:
+        """Number of pixels that are averaged."""
+        return int(self.used.sum())
+
     @classmethod
     def around(cls, result: ResultFolder, series: TimeSeriesFile, pixel: RowCol, size: int) -> ReferenceArea:
         """The area around a pixel of the map.
