@@ -22,7 +22,11 @@ DEFAULT_BLOCK_BYTES = 48 * 2**20
 """Size of a block's samples: small enough to stay cheap, large enough that reads are long."""
 
 WORKING_COPIES = 3
-"""Blocks' worth of memory one worker needs: what is read, what interleaved files are read through, what is computed."""
+"""Blocks' worth of memory kept free for one worker: what is read, what it is read through, and what is computed.
+
+Uncompressed stacks were measured to need 0.7 for each worker and the block that waits for the writer. The rest is for
+compressed files, which are read through a copy, and for the corrections, which work on copies.
+"""
 
 BLOCKS_PER_WORKER = 2
 """Least number of blocks for each worker, so that none of them idles."""
@@ -128,9 +132,16 @@ def row_blocks(
         height = min(height, allowed // bytes_per_row)
     # No block of storage is read twice for the sake of balance.
     height = min(height, max(rows_per_chunk, -(-rows // (share or BLOCKS_PER_WORKER * workers))))
+    return list(row_slices(rows, _aligned(height, rows_per_chunk)))
+
+
+def _aligned(height: int, rows_per_chunk: int) -> int:
+    """The height, or a smaller one whose blocks together read fewer chunks."""
     if height >= rows_per_chunk:
-        height -= height % rows_per_chunk
-    return list(row_slices(rows, height))
+        return height - height % rows_per_chunk
+    divisor = next(count for count in range(height, 0, -1) if rows_per_chunk % count == 0)
+    # A chunk is cut by `divisor` blocks into whole parts, by others into one part more on average.
+    return divisor if rows_per_chunk / divisor <= rows_per_chunk / height + 1 else height
 
 
 def map_blocks(

@@ -1,0 +1,157 @@
+"""Does a second worker halve the time? Blocks of one stack on 1 and 2 dask worker processes, and on 1 and 2 threads.
+
+    python benchmarks/scaling.py [--pixels 200000] [--weights variance] [--repeats 5] [--folder SCRATCH]
+
+The stack is that of `benchmarks/inversion.py` (60 dates, 202 interferograms, 10 % of the samples missing). Each block
+is read, inverted, and its rate fitted; the one writer writes every result to a file, as the chain does. Workers are
+processes of one thread on this machine, with compiled kernels and warm files: start-up is not measured. All ways run in
+turn, the figures are medians; on a machine that others use, the ratio of the fastest runs says more. Scheduler and
+writer need a share of a processor of their own, which `writer_share` states: with two processors in all, the ratio
+cannot be more than 2 / (1 + writer_share). Prints JSON.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import resource
+import statistics
+import tempfile
+import time
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from inversion import REFERENCE, write_stack
+
+import insar
+from insar.blocks import BlockRunner, ThreadRunner
+from insar.cluster import open_runner
+from insar.grid import RowCol
+from insar.inversion import BlockInverter, InvertedBlock
+from insar.weights import Weighting
+from insar.workspace import FlatArray
+
+COLS = 1000
+GAPS = 0.1
+
+
+class Results:
+    """Files of the series and of the layers, written by rows."""
+
+    def __init__(self, folder: Path, inverter: BlockInverter) -> None:
+        self._folder = folder
+        self._shape = inverter.stack.shape
+        self._arrays = {"displacement": FlatArray(folder / "displacement", (len(inverter.dates), *self._shape), "f4")}
+
+    def write(self, rows: slice, result: InvertedBlock) -> None:
+        self._arrays["displacement"].write_rows(rows, result.displacement_m)
+        for name, values in result.layers.items():
+            if name not in self._arrays:
+                self._arrays[name] = FlatArray(self._folder / name, self._shape, values.dtype)
+            self._arrays[name].write_rows(rows, values)
+
+    def close(self) -> None:
+        for array in self._arrays.values():
+            array.close()
+
+
+def seconds_of(runner: BlockRunner, blocks: list[slice], inverter: BlockInverter, folder: Path) -> float:
+    results = Results(folder, inverter)
+    begun = time.perf_counter()
+    runner.map(blocks, inverter, results.write)
+    elapsed = time.perf_counter() - begun
+    results.close()
+    return elapsed
+
+
+def transfer_bytes(inverter: BlockInverter) -> int:
+    """Bytes of the results of one row."""
+    result = inverter(slice(0, 1))
+    return int(result.displacement_m.nbytes + sum(values.nbytes for values in result.layers.values()))
+
+
+def start_cluster(stack: ExitStack, processes: int) -> Any:
+    import distributed
+
+    return stack.enter_context(
+        distributed.LocalCluster(
+            n_workers=processes, threads_per_worker=1, dashboard_address=":0", scheduler_kwargs={"dashboard": False}
+        )
+    )
+
+
+def processor_seconds() -> float:
+    """Of this process: scheduler, writer, and threads."""
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    return usage.ru_utime + usage.ru_stime
+
+
+def digest(folder: Path) -> dict[str, int]:
+    return {path.name: hash(path.read_bytes()) for path in sorted(folder.iterdir())}
+
+
+def run(pixels: int, weights: Weighting, repeats: int, scratch: Path) -> dict[str, object]:
+    path = scratch / "ifgramStack.h5"
+    write_stack(path, pixels // COLS, COLS, GAPS)
+    os.sync()  # writing the stack out must not go on while it is read
+    stack = insar.open_stack(path)
+    inverter = BlockInverter(stack, RowCol(*REFERENCE), weighting=weights, with_rate=True)
+    with ExitStack() as exits:
+        runners: dict[str, BlockRunner] = {"1 thread": ThreadRunner(1), "2 threads": ThreadRunner(2)}
+        for count in (1, 2):
+            address = start_cluster(exits, count).scheduler_address
+            runners[f"{count} worker{'s' * (count > 1)}"] = exits.enter_context(open_runner(address, files=[path]))
+        blocks = runners["2 workers"].row_blocks(
+            stack.shape[0], inverter.bytes_per_row, rows_per_chunk=inverter.rows_per_chunk
+        )
+        folder = scratch / "results"
+        folder.mkdir()
+        digests = {}
+        for name, runner in runners.items():  # loads kernels, warms files
+            seconds_of(runner, blocks, inverter, folder)
+            digests[name] = digest(folder)
+        if any(each != digests["1 thread"] for each in digests.values()):
+            raise RuntimeError(f"results depend on who computed them: {digests}")
+        times: dict[str, list[float]] = {name: [] for name in runners}
+        own: dict[str, list[float]] = {name: [] for name in runners}
+        for _ in range(repeats):
+            for name, runner in runners.items():
+                before = processor_seconds()
+                times[name].append(seconds_of(runner, blocks, inverter, folder))
+                own[name].append(processor_seconds() - before)
+    median = {name: statistics.median(each) for name, each in times.items()}
+    fastest = {name: min(each) for name, each in times.items()}
+    return {
+        "pixels": pixels,
+        "weights": weights.value,
+        "blocks": len(blocks),
+        "result_mb": round(transfer_bytes(inverter) * stack.shape[0] / 1e6, 1),
+        "seconds": {name: round(value, 3) for name, value in median.items()},
+        "runs": {name: [round(value, 3) for value in each] for name, each in times.items()},
+        "workers_ratio": round(median["1 worker"] / median["2 workers"], 2),
+        "threads_ratio": round(median["1 thread"] / median["2 threads"], 2),
+        "workers_ratio_of_fastest": round(fastest["1 worker"] / fastest["2 workers"], 2),
+        "threads_ratio_of_fastest": round(fastest["1 thread"] / fastest["2 threads"], 2),
+        "writer_share": round(statistics.median(own["1 worker"]) / statistics.median(own["1 thread"]), 3),
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--pixels", type=int, default=200_000)
+    parser.add_argument("--weights", type=Weighting, choices=list(Weighting), default=Weighting.VARIANCE)
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--folder", type=Path, help="scratch space: 1.7 GB for each million pixels, and 0.3 of results")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory(dir=options.folder) as scratch:
+        result = run(options.pixels, options.weights, options.repeats, Path(scratch))
+    facts = {"processors": os.cpu_count(), "python": platform.python_version(), "numpy": np.__version__}
+    print(json.dumps({**facts, **result}, indent=2))
+
+
+if __name__ == "__main__":
+    main()
