@@ -107,14 +107,14 @@ class ViewGeometry:
     Attributes
     ----------
     incidence_angle
-        (row, col) deg; None where it follows from the range.
+        (row, col) deg, or one for all pixels; None where it follows from the range.
     earth_radius_m, platform_height_m
         For ranges from incidence angles, or the other way round; None where unknown.
     starting_range_m, range_step_m
         Slant range of the first column and its growth from column to column; 0 for a range taken as constant.
     """
 
-    incidence_angle: Plane | None
+    incidence_angle: Plane | float | None
     earth_radius_m: float | None
     platform_height_m: float | None
     starting_range_m: float | None
@@ -127,7 +127,11 @@ class ViewGeometry:
         if self.incidence_angle is None:
             slant = self._stated_range(np.arange(first, last))
             return np.broadcast_to(slant * np.sin(self._incidence_at(slant)), (bottom - top, last - first))
-        incidence = np.radians(self.incidence_angle.read(rows, cols).astype(np.float64))
+        if isinstance(self.incidence_angle, Plane):
+            degrees = self.incidence_angle.read(rows, cols).astype(np.float64)
+        else:
+            degrees = np.full((bottom - top, last - first), self.incidence_angle)
+        incidence: NDArray[np.float64] = np.radians(degrees)
         if self.earth_radius_m is not None and self.platform_height_m is not None:
             sine = np.sin(incidence)
             look = np.arcsin(self.earth_radius_m / (self.earth_radius_m + self.platform_height_m) * sine)
@@ -145,7 +149,11 @@ class ViewGeometry:
         stated = "stated" if self.range_step_m else "stated, taken as constant"
         return {
             "slant_range": "from the incidence angle and the height of the platform" if by_triangle else stated,
-            "incidence_angle": "from the slant range" if self.incidence_angle is None else "per pixel",
+            "incidence_angle": "from the slant range"
+            if self.incidence_angle is None
+            else "per pixel"
+            if isinstance(self.incidence_angle, Plane)
+            else "of the middle of the scene",
         }
 
     def _stated_range(self, cols: NDArray[np.intp]) -> NDArray[np.float64]:
@@ -166,7 +174,8 @@ def view_geometry(stack: Stack) -> ViewGeometry:
     """Where slant range and incidence angle of a stack's pixels come from.
 
     The range follows from the incidence angle, the radius of the Earth and the height of the platform where these are
-    known; else it is the stated one, that of each column in radar coordinates and one for all pixels of a map.
+    known; else it is the stated one, that of each column in radar coordinates and one for all pixels of a map. Where
+    incidence angles are absent they follow from the range of each column, or are that of the scene's middle.
 
     Raises
     ------
@@ -175,7 +184,11 @@ def view_geometry(stack: Stack) -> ViewGeometry:
     """
     seen = stack.acquisition
     has_triangle = seen.earth_radius_m is not None and seen.platform_height_m is not None
-    has_incidence = stack.geometry.incidence_angle is not None
+    step = seen.range_pixel_size_m if stack.in_radar_coordinates else None
+    incidence: Plane | float | None = stack.geometry.incidence_angle
+    if incidence is None and not (has_triangle and step and seen.starting_range_m):
+        incidence = seen.incidence_angle_deg
+    has_incidence = incidence is not None
     missing = []
     if not has_incidence and not has_triangle:
         missing.append("incidence angle")
@@ -190,9 +203,8 @@ def view_geometry(stack: Stack) -> ViewGeometry:
             else f"no {missing[0]}",
             remedy="Add the geometry files and the metadata of the pass, or leave the DEM error out",
         )
-    step = seen.range_pixel_size_m if stack.in_radar_coordinates else None
     return ViewGeometry(
-        stack.geometry.incidence_angle,
+        incidence,
         seen.earth_radius_m if has_triangle else None,
         seen.platform_height_m if has_triangle else None,
         seen.starting_range_m,

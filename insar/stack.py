@@ -184,6 +184,8 @@ class Acquisition:
     platform_height_m: float | None = None
     range_looks: int | None = None
     azimuth_looks: int | None = None
+    incidence_angle_deg: float | None = None
+    """From the vertical, of the middle of the scene; `Geometry.incidence_angle` has that of each pixel."""
     baseline_sense: int | None = None
     """1 where a positive perpendicular baseline puts the secondary at the smaller look angle, -1 at the larger."""
 

@@ -189,6 +189,7 @@ def read_acquisition(parameters: GammaParameters) -> Acquisition:
         platform_height_m=height_m,
         range_looks=looks[0] if is_multilooked else None,
         azimuth_looks=looks[1] if is_multilooked else None,
+        incidence_angle_deg=parameters.number("incidence_angle"),
         baseline_sense=1,
     )
 

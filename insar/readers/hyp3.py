@@ -30,7 +30,7 @@ from insar.readers.base import Reader
 from insar.readers.geotiff import GeoTiff, OpenRasters, RasterCube, RasterLayer, RasterPlane, chunk_rows, read_geotiff
 from insar.readers.lattice import common_grid, describe_crop
 from insar.readers.look_vectors import DerivedPlane, azimuth_from_east
-from insar.readers.orbit import wrapped_heading
+from insar.readers.orbit import incidence_deg, wrapped_heading
 from insar.readers.pairs import StoredPair, keep_first, order_dates
 from insar.readers.sources import INCIDENCE_LIMITS_DEG, Decoding, cube_of, plane_of
 from insar.stack import Acquisition, Cube, Geometry, Plane, Stack
@@ -338,6 +338,8 @@ def _acquisition(products: Sequence[_Product]) -> Acquisition:
         return Acquisition(platform="Sentinel-1", antenna_side="right")
     heading = described.number("Heading")
     range_looks, azimuth_looks = described.number("Range looks"), described.number("Azimuth looks")
+    earth_radius_m, height_m = described.number("Earth radius at nadir"), described.number("Spacecraft height")
+    center_m = described.number("Slant range center")
     return Acquisition(
         platform="Sentinel-1",
         orbit_direction=described.direction,
@@ -345,8 +347,11 @@ def _acquisition(products: Sequence[_Product]) -> Acquisition:
         antenna_side="right",
         center_line_utc_s=described.number("UTC time"),
         starting_range_m=described.number("Slant range near"),
-        earth_radius_m=described.number("Earth radius at nadir"),
-        platform_height_m=described.number("Spacecraft height"),
+        earth_radius_m=earth_radius_m,
+        platform_height_m=height_m,
+        incidence_angle_deg=None
+        if center_m is None or earth_radius_m is None or height_m is None
+        else incidence_deg(center_m, earth_radius_m, height_m),
         range_looks=None if range_looks is None else round(range_looks),
         azimuth_looks=None if azimuth_looks is None else round(azimuth_looks),
         baseline_sense=_baseline_sense(described),

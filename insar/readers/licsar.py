@@ -309,8 +309,8 @@ def _acquisition(path: Path | None) -> Acquisition:
     entries = {key.strip(): text.strip() for key, equals, text in (line.partition("=") for line in lines) if equals}
     heading = number_of(path, entries, "heading")
     northward = None if heading is None else math.cos(math.radians(heading))
-    slant_range_m, incidence_deg = (number_of(path, entries, key) for key in ("centre_range_m", "avg_incidence_angle"))
-    height_m = None if not slant_range_m or incidence_deg is None else platform_height_m(slant_range_m, incidence_deg)
+    slant_range_m, incidence = (number_of(path, entries, key) for key in ("centre_range_m", "avg_incidence_angle"))
+    height_m = None if not slant_range_m or incidence is None else platform_height_m(slant_range_m, incidence)
     return Acquisition(
         platform="Sentinel-1",
         orbit_direction=None if northward is None else "ascending" if northward > 0.0 else "descending",
@@ -321,6 +321,7 @@ def _acquisition(path: Path | None) -> Acquisition:
         azimuth_pixel_size_m=number_of(path, entries, "azimuth_resolution"),
         earth_radius_m=None if height_m is None else MEAN_EARTH_RADIUS_M,
         platform_height_m=height_m,
+        incidence_angle_deg=incidence,
         baseline_sense=1,
     )
 

@@ -56,6 +56,13 @@ def platform_height_m(slant_range_m: float, incidence_deg: float) -> float:
     return math.sqrt(MEAN_EARTH_RADIUS_M**2 + above) - MEAN_EARTH_RADIUS_M
 
 
+def incidence_deg(slant_range_m: float, earth_radius_m: float, height_m: float) -> float:
+    """Incidence angle at which a platform sees a target on a sphere, from the range between them."""
+    orbit_m = earth_radius_m + height_m
+    cosine = (orbit_m**2 - earth_radius_m**2 - slant_range_m**2) / (2.0 * earth_radius_m * slant_range_m)
+    return math.degrees(math.acos(max(-1.0, min(1.0, cosine))))
+
+
 def wrapped_heading(heading_deg: float) -> float:
     """The same heading between -180 and 180 degrees."""
     return (heading_deg + 180.0) % 360.0 - 180.0

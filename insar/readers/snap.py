@@ -294,6 +294,7 @@ def _acquisition(product: DimapProduct) -> Acquisition:
     start, stop = product.moment("first_line_time"), product.moment("last_line_time")
     state = None if product.state_vector is None else platform_state(*product.state_vector)
     side = (product.text("antenna_pointing") or "").lower()
+    near, far = product.number("incidence_near"), product.number("incidence_far")
     range_looks, azimuth_looks = product.number("range_looks"), product.number("azimuth_looks")
     return Acquisition(
         platform=product.text("mission"),
@@ -308,5 +309,6 @@ def _acquisition(product: DimapProduct) -> Acquisition:
         platform_height_m=None if state is None else state.height_m,
         range_looks=None if not range_looks else round(range_looks),
         azimuth_looks=None if not azimuth_looks else round(azimuth_looks),
+        incidence_angle_deg=None if near is None or far is None else 0.5 * (near + far),
         baseline_sense=1,
     )

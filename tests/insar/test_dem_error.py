@@ -47,6 +47,8 @@ def test_every_layout_gives_the_same_height_errors(opened, scene):
     layout, stack, truth = opened
     assert stack.acquisition.baseline_sense == LAYOUTS[layout]
     np.testing.assert_allclose(date_baselines(stack), scene.perpendicular_baselines_m, atol=0.01)
+    if not layout.startswith("isce") and layout != "mintpy":
+        assert stack.acquisition.incidence_angle_deg == pytest.approx(39.0, abs=0.1)
     series = insar.invert(stack)
     before = series.displacement_m.copy()
     rate = insar.fit_velocity(series, dem_error=True)
@@ -108,6 +110,14 @@ def test_range_from_incidence_and_incidence_from_range(stack):
     bare = view_geometry(replace(stack, geometry=Geometry()))
     angle = math.degrees(math.asin(bare.range_times_sine_m(*window, stack.shape)[0, 0] / bare.starting_range_m))
     assert slant_range_m(angle) == pytest.approx(stack.acquisition.starting_range_m, rel=1e-9)
+    middle = view_geometry(
+        replace(stack, geometry=Geometry(), acquisition=replace(stack.acquisition, incidence_angle_deg=39.0))
+    )
+    assert middle.facts["incidence_angle"] == "of the middle of the scene"
+    assert middle.range_times_sine_m(*window, stack.shape).shape == (6, 26)
+    assert middle.range_times_sine_m(*window, stack.shape)[2, 3] == pytest.approx(
+        slant_range_m(39.0) * math.sin(math.radians(39.0)), rel=1e-9
+    )
     radar = replace(view, platform_height_m=None, range_step_m=20.0)
     np.testing.assert_allclose(
         radar.range_times_sine_m(*window, stack.shape),
