@@ -8,7 +8,7 @@ import platform
 import threading
 import uuid
 import zlib
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import import_module
@@ -113,6 +113,7 @@ def require_versions(found: dict[str, str], required: dict[str, str], place: str
 
 
 _objects: OrderedDict[str, Callable[[slice], Any]] = OrderedDict()
+_forgotten: deque[str] = deque(maxlen=64)
 _objects_lock = threading.Lock()
 
 
@@ -120,18 +121,21 @@ def _unpacked(parcel: Parcel) -> Callable[[slice], Any]:
     from threadpoolctl import threadpool_limits
 
     with _objects_lock:
-        if parcel.token not in _objects:
+        compute = _objects.pop(parcel.token, None)
+        if compute is None:
             require_versions(versions(), parcel.versions, platform.node())
             # For good: what runs side by side in a worker are blocks, not the threads of linear algebra.
             threadpool_limits(limits=1, user_api="blas")
-            _objects[parcel.token] = pickle.loads(zlib.decompress(parcel.content))  # noqa: S301  (the client's own)
+            compute = pickle.loads(zlib.decompress(parcel.content))  # noqa: S301  (the client's own)
+        if parcel.token not in _forgotten:  # else a straggler of a run that is over
+            _objects[parcel.token] = compute
             while len(_objects) > KEPT_OBJECTS:
                 _objects.popitem(last=False)
-        _objects.move_to_end(parcel.token)
-        return _objects[parcel.token]
+        return compute
 
 
 def forget(token: str) -> None:
     """On a worker: let go of an object and of the files it holds open."""
     with _objects_lock:
         _objects.pop(token, None)
+        _forgotten.append(token)

@@ -242,9 +242,28 @@ def test_one_thread_of_linear_algebra(runner):
 
 
 def test_the_worker_lets_go_of_what_it_was_sent(local_cluster, runner):
-    runner.map(_single_rows(2), lambda rows: rows.start, lambda *_: None)
+    def kept():
+        return list(shipment._objects)
+
+    held = []
+
+    def consume(*_):
+        held.extend(client.run(kept).values())
+
     with distributed.Client(local_cluster, set_as_default=False) as client:
-        assert set(client.run(lambda: len(shipment._objects)).values()) == {0}
+        before = client.run(kept)
+        runner.map(_single_rows(2), lambda rows: rows.start, consume)
+        assert any(held)
+        assert client.run(kept) == before
+
+
+def test_a_straggler_is_not_kept():
+    parcel = shipment.pack(lambda rows: rows.start)
+    assert shipment.compute_block(parcel, slice(3, 4)) == 3
+    assert parcel.token in shipment._objects
+    shipment.forget(parcel.token)
+    assert shipment.compute_block(parcel, slice(4, 5)) == 4
+    assert parcel.token not in shipment._objects
 
 
 @pytest.mark.parametrize("text", ["local", "slurm", "tcp://host:8786", "tls://10.0.0.1:8786", "tcp://[::1]:8786"])
