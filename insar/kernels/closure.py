@@ -493,4 +493,7 @@ def accept_cycles(
             chosen[:] = 0
             after = before
             is_open[pixel, :] = was_open[pixel]
+        # Around a gap a loop is seen through other samples than the one that is wrong.
+        for pair in range(len(chosen)):
+            was_open[pixel, pair] |= chosen[pair] != 0
         open_after[pixel] = min(after, 65535)

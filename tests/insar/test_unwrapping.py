@@ -325,3 +325,23 @@ def test_mexico_is_left_alone_and_errors_put_into_it_are_found(shared_data):
     hit[richest, ::3] = np.isfinite(phase[richest, ::3])
     assert (taken[hit] == 1).mean() > 0.95
     assert not taken[~hit].any()
+
+
+@pytest.mark.parametrize("share", [0.0, 0.02])
+def test_figures_show_what_the_summary_says(share, tmp_path):
+    from insar.figures import save_figure
+    from insar.figures_unwrapping import draw_open_loops, draw_open_pairs
+
+    pairs = sequential_network(15, 3)
+    phase, _ = simulated(pairs, 300, share=share, seed=16)
+    summary = summarise_unwrapping(pairs, corrected(pairs, phase)[0].sums)
+    loops, shares = draw_open_loops(summary), draw_open_pairs(summary)
+    heights = [bar.get_height() for bar in loops.axes[0].patches]
+    assert sum(heights) == 300 * (2 if share else 1)
+    widths = [bar.get_width() for bar in shares.axes[0].patches]
+    drawn = sorted(summary["pairs"], key=lambda pair: (-max(pair["open_after"], pair["corrected"]), pair["pair"]))[:25]
+    shown = [100 * pair["open_before"] / pair["samples"] for pair in drawn]
+    np.testing.assert_allclose(widths[: len(drawn)], shown)
+    assert bool(drawn) == bool(share)
+    for name, figure in (("loops.png", loops), ("pairs.png", shares)):
+        assert save_figure(figure, tmp_path / name).stat().st_size > 5000
