@@ -64,7 +64,7 @@ def write_truth(scene: SimulatedScene, stack: SimulatedScene, folder: Path) -> N
 
 def _quantities(scene: SimulatedScene) -> dict[str, NDArray[Any]]:
     fields = scene.fields
-    return {
+    quantities: dict[str, NDArray[Any]] = {
         "velocity": fields.velocity_m_per_year,
         "linear_rate": scene.linear_rate_m_per_year(),
         "last_rate": scene.last_rate_m_per_year(),
@@ -75,7 +75,10 @@ def _quantities(scene: SimulatedScene) -> dict[str, NDArray[Any]]:
         "vegetation": fields.vegetation,
         "incidence_angle": fields.incidence_deg,
         "class": fields.kind,
-    } | ({"step": fields.step_m} if scene.parameters.step_date is not None else {})
+    }
+    if scene.parameters.step_date is not None:
+        quantities["step"] = fields.step_m
+    return quantities
 
 
 def _description(stack: SimulatedScene) -> dict[str, Any]:
