@@ -9,6 +9,7 @@ differences, which the tests leave out or allow for:
 - For variance weights it tabulates the variance in steps of 0.005 of coherence from a sum over 200 phases, holds
   coherence below 0.95, and divides the product of the looks by 1.94 unless ``NCORRLOOKS`` is given.
 - Its time axis has the hour of the acquisition; differences of times, and so rates, are the same.
+- Its ramps are plain least squares; this package's chain leaves out what moves unless told not to.
 """
 
 from __future__ import annotations
@@ -24,9 +25,14 @@ import pytest
 from numpy.typing import NDArray
 
 import insar
+from insar.corrections.base import SeriesSample
+from insar.corrections.ramp import Deramp, RampCorrection
+from insar.dem_error import date_baselines, view_geometry
 from insar.grid import RowCol
+from insar.rates import RateFitter
 from insar.series import TimeSeries
 from insar.stack import Stack
+from insar.timefunctions import parse_model
 
 REFERENCE = RowCol(31, 19)
 LOOKS = 20
@@ -92,17 +98,13 @@ def inputs(mexico: Stack, tmp_path_factory: pytest.TempPathFactory) -> Path:
         for name in ("latitude", "longitude", "height"):
             file[name] = np.asarray(getattr(mexico.geometry, name), np.float32)
         file["incidenceAngle"] = np.asarray(mexico.geometry.incidence_angle, np.float32)
-        file["slantRangeDistance"] = _slant_range_m(mexico).astype(np.float32)
+        incidence = np.radians(np.asarray(mexico.geometry.incidence_angle, np.float64))
+        file["slantRangeDistance"] = (_range_times_sine_m(mexico) / np.sin(incidence)).astype(np.float32)
     return folder
 
 
-def _slant_range_m(stack: Stack) -> NDArray[np.float64]:
-    acquisition = stack.acquisition
-    assert acquisition.starting_range_m is not None
-    assert acquisition.range_pixel_size_m is not None
-    return acquisition.starting_range_m + np.tile(np.arange(stack.shape[1]), (stack.shape[0], 1)) * (
-        acquisition.range_pixel_size_m * (acquisition.range_looks or 1)
-    )
+def _range_times_sine_m(stack: Stack) -> NDArray[np.float64]:
+    return view_geometry(stack).range_times_sine_m(slice(None), slice(None), stack.shape)
 
 
 def _attributes(stack: Stack) -> dict[str, str]:
@@ -197,3 +199,45 @@ def test_rate_and_its_standard_deviation_agree(
     whole = _whole(series, unweighted.read("timeseries.h5", "timeseries"))
     for ours, dataset in ((rate.velocity, "velocity"), (rate.velocity_std, "velocityStd")):
         np.testing.assert_allclose(ours[whole], unweighted.read(name, dataset)[whole], rtol=0, atol=ROUNDING_M)
+
+
+@pytest.mark.parametrize(("model", "order"), [("linear", 1), ("linear+poly:2", 2)])
+def test_dem_error_agrees(
+    mexico: Stack, series: TimeSeries, unweighted: Mintpy, inputs: Path, model: str, order: int
+) -> None:
+    # Both mean the height of the DEM minus the true height: MintPy adds baseline / (range sin incidence) times it to
+    # the series, with topsStack's baselines, which are positive at the larger look angle.
+    unweighted.run(
+        "dem_error.py",
+        "timeseries.h5",
+        *("-g", inputs / "geometryRadar.h5", "-p", order, "-o", "corrected.h5", "--dem-err-file", "demErr.h5"),
+    )
+    whole = _whole(series, unweighted.read("timeseries.h5", "timeseries"))
+    corrected = series.displacement_m.copy()  # `fit` takes height errors out in place
+    fitter = RateFitter(series.dates, model=parse_model(model), baselines_m=date_baselines(mexico))
+    rate = fitter.fit(corrected, range_times_sine_m=_range_times_sine_m(mexico))
+    assert rate.dem_error is not None
+    theirs = unweighted.read("demErr.h5", "dem")[whole]
+    assert np.ptp(theirs) > 20.0
+    np.testing.assert_allclose(rate.dem_error[whole], theirs, rtol=0, atol=1e-3)
+    theirs = unweighted.read("corrected.h5", "timeseries")
+    np.testing.assert_allclose(corrected[:, whole], theirs[:, whole], rtol=0, atol=ROUNDING_M)
+
+
+@pytest.mark.parametrize("surface", [Deramp.LINEAR, Deramp.QUADRATIC])
+def test_ramp_agrees(series: TimeSeries, unweighted: Mintpy, surface: Deramp) -> None:
+    # MintPy's is a plain least-squares surface, here over the whole scene, made relative to the reference point. It
+    # leaves that point out of the fit, because its series is 0.
+    unweighted.run("remove_ramp.py", "timeseries.h5", "-m", "no", "-s", surface, "-o", "flat.h5")
+    before = unweighted.read("timeseries.h5", "timeseries")
+    rows, cols = np.nonzero(before.mean(axis=0))
+    assert len(rows) > 0.9 * before[0].size
+    sample = SeriesSample(series.dates, rows, cols, before[:, rows, cols], np.ones(len(rows)))
+    ramp = RampCorrection(before.shape[1:], surface, robust=False).fit(sample)
+    apparent = ramp.apparent_displacement(slice(None), slice(None))
+    apparent -= apparent[:, REFERENCE.row, REFERENCE.col][:, None, None]
+    whole = _whole(series, before)
+    ours = (series.displacement_m - apparent)[:, whole]
+    theirs = unweighted.read("flat.h5", "timeseries")[:, whole]
+    assert np.abs(theirs - before[:, whole]).max() > 0.01
+    np.testing.assert_allclose(ours, theirs, rtol=0, atol=ROUNDING_M)
