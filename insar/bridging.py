@@ -157,7 +157,7 @@ def plan_bridging(
     with_ramp
         Whether to take a plane, fitted to the region that stays, off the phase first.
     workers
-        Threads; all processors where None.
+        Threads; all processors where None. Each takes some 30 bytes per pixel of the scene.
     progress
         Called after every interferogram.
 
@@ -224,12 +224,11 @@ def bridge_regions(
         root = int(labels[reference.row, reference.col])
     small = np.flatnonzero((pixels > 0) & ~large)
     labels[~large[labels]] = 0
-    values = phase.astype(np.float64)
     if with_ramp:
-        values -= _ramp(values, labels == root)
+        phase = phase - _ramp(phase, labels == root)
     undecided = []
     for bridge in _outward(_spanning_bridges(labels), root):
-        offset = _offset_cycles(values, labels, bridge)
+        offset = _offset_cycles(phase, labels, bridge)
         whole = np.rint(offset)
         if abs(offset - whole) > LARGEST_FRACTION:
             undecided.append(bridge.second)
@@ -255,12 +254,18 @@ def _spanning_bridges(labels: NDArray[np.uint8]) -> list[_Bridge]:
 
     nearest = ndimage.distance_transform_edt(labels == 0, return_distances=False, return_indices=True)
     flat = np.ravel_multi_index((nearest[0], nearest[1]), labels.shape)
+    owner = labels.ravel()[flat]
     ends = np.concatenate(
-        [np.stack([one.ravel(), two.ravel()]) for one, two in ((flat[:-1], flat[1:]), (flat[:, :-1], flat[:, 1:]))],
+        [
+            np.stack([here[differs], there[differs]])
+            for here, there, differs in (
+                (flat[:-1], flat[1:], owner[:-1] != owner[1:]),
+                (flat[:, :-1], flat[:, 1:], owner[:, :-1] != owner[:, 1:]),
+            )
+        ],
         axis=1,
     )
     owners = labels.ravel()[ends]
-    ends, owners = ends[:, owners[0] != owners[1]], owners[:, owners[0] != owners[1]]
     turned = owners[0] > owners[1]
     ends[:, turned], owners[:, turned] = ends[::-1, turned], owners[::-1, turned]
     rows, cols = np.divmod(ends, labels.shape[1])
@@ -298,7 +303,7 @@ def _outward(bridges: list[_Bridge], root: int) -> Iterator[_Bridge]:
         yield bridge
 
 
-def _offset_cycles(phase: NDArray[np.float64], labels: NDArray[np.uint8], bridge: _Bridge) -> float:
+def _offset_cycles(phase: NDArray[np.floating], labels: NDArray[np.uint8], bridge: _Bridge) -> float:
     """Cycles by which the second region lies above the first, not rounded."""
     medians = []
     for label, pixel in ((bridge.first, bridge.first_pixel), (bridge.second, bridge.second_pixel)):
@@ -307,11 +312,11 @@ def _offset_cycles(phase: NDArray[np.float64], labels: NDArray[np.uint8], bridge
             slice(max(0, row - WINDOW_PIXELS), row + WINDOW_PIXELS + 1),
             slice(max(0, col - WINDOW_PIXELS), col + WINDOW_PIXELS + 1),
         )
-        medians.append(float(np.median(phase[window][labels[window] == label])))
+        medians.append(float(np.median(phase[window][labels[window] == label].astype(np.float64))))
     return (medians[1] - medians[0]) / TWO_PI
 
 
-def _ramp(phase: NDArray[np.float64], is_inside: NDArray[np.bool_]) -> NDArray[np.float64]:
+def _ramp(phase: NDArray[np.floating], is_inside: NDArray[np.bool_]) -> NDArray[np.float64]:
     """Plane through the phase of a region, by least squares."""
     places = np.flatnonzero(is_inside)
     places = places[:: max(1, len(places) // _RAMP_PIXELS)]

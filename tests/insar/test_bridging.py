@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from pathlib import Path
@@ -212,7 +213,7 @@ def triangles(striped):
 @pytest.mark.parametrize("correction", list(UnwrapCorrection))
 def test_a_scene_as_a_whole(triangles, correction):
     stack, clean, reference = triangles
-    plan = plan_unwrapping(stack, correction, RowCol(30, 40), reference, workers=1)
+    plan = pickle.loads(pickle.dumps(plan_unwrapping(stack, correction, RowCol(30, 40), reference, workers=1)))
     broken, components = np.asarray(stack.unwrapped_phase), np.asarray(stack.connected_components)
     result = plan.correct(broken.copy(), reference_phase=reference, components=components)
     there = np.isfinite(broken)
@@ -225,6 +226,10 @@ def test_a_scene_as_a_whole(triangles, correction):
         # Regions decide for their pixels, so that nothing is left, whatever is missing.
         assert not wrong.any()
         assert (result.corrected > 0).sum() == untouched.any(axis=0).sum()
+    for rows in (slice(0, 13), slice(13, 60)):
+        part = plan.correct(broken[:, rows].copy(), reference_phase=reference, components=components[:, rows])
+        assert part.phase.tobytes() == result.phase[:, rows].tobytes()
+        assert part.corrected.tobytes() == result.corrected[rows].tobytes()
     counted = plan.corrector.correct(broken.copy(), reference_phase=reference, is_correcting=False)
     np.testing.assert_array_equal(result.open_loops_before, counted.open_loops_before)
     summary = summarise_unwrapping([(pair.reference, pair.secondary) for pair in stack.pairs], result.sums)
