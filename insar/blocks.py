@@ -95,6 +95,7 @@ def row_blocks(
     workers: int = 1,
     memory_limit: int | None = None,
     share: int | None = None,
+    block_bytes: int = DEFAULT_BLOCK_BYTES,
 ) -> list[slice]:
     """Blocks of full rows that fit in memory, follow the storage, and are enough for all workers.
 
@@ -111,14 +112,16 @@ def row_blocks(
     memory_limit
         Bytes that all of them may take; None for no limit.
     share
-        Least number of blocks to make, where rows and storage allow; by default `BLOCKS_PER_WORKER` for each worker.
+        About how many blocks to make at least; by default `BLOCKS_PER_WORKER` for each worker.
+    block_bytes
+        Bytes of the samples of a block, unless storage keeps more together.
 
     Raises
     ------
     OptionError
         If not even one row fits.
     """
-    height = max(1, DEFAULT_BLOCK_BYTES // bytes_per_row, rows_per_chunk)
+    height = max(1, block_bytes // bytes_per_row, rows_per_chunk)
     if memory_limit is not None:
         # One more than the workers: finished blocks wait for the writer.
         allowed = memory_limit // (WORKING_COPIES * (workers + 1))
@@ -130,8 +133,9 @@ def row_blocks(
                 remedy="Raise the limit, use fewer workers or fewer pairs",
             )
         height = min(height, allowed // bytes_per_row)
-    # No block of storage is read twice for the sake of balance.
-    height = min(height, max(rows_per_chunk, -(-rows // (share or BLOCKS_PER_WORKER * workers))))
+    fair = -(-rows // (share or BLOCKS_PER_WORKER * workers))
+    # Whole chunks: none is read twice for the sake of balance.
+    height = min(height, fair + -fair % rows_per_chunk)
     return list(row_slices(rows, _aligned(height, rows_per_chunk)))
 
 

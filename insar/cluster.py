@@ -39,6 +39,9 @@ UNDER_WAY_PER_THREAD = 2
 FETCHED_AHEAD = 2
 """Results that arrive while an earlier one is being written."""
 
+BLOCK_BYTES = 96 * 2**20
+"""Size of a block's samples: sending a block out and its results back takes some 5 ms beside the transfer."""
+
 BLOCKS_PER_THREAD = 4
 """Least number of blocks for each thread of a cluster, so that all end at about the same time."""
 
@@ -169,6 +172,7 @@ class ClusterRunner:
             workers=self._threads_per_worker,
             memory_limit=self._memory_limit,
             share=BLOCKS_PER_THREAD * self.workers,
+            block_bytes=BLOCK_BYTES,
         )
 
     def map(
