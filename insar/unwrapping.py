@@ -215,10 +215,12 @@ def summarise_unwrapping(pairs: Sequence[tuple[date, date]], sums: Mapping[str, 
 
     Returns
     -------
-    ``pixels`` with a complete loop, and how many of them have an open one ``before`` and ``after`` and were
-    ``corrected``; ``histogram`` of the open loops per pixel; ``pairs`` with at least one sample on an open loop and
-    ``regions`` with at least one such sample, each with its ``samples``, how many of them lie on an open loop before
-    and after, how many were corrected and, for regions, by how many cycles.
+    ``pixels`` on a loop, ``pixels_open_before`` and ``_after`` on one that does not close, ``pixels_corrected``;
+    ``samples`` and how many of them were ``samples_corrected`` one by one and ``samples_turned_with_region``;
+    ``open_loops``, histograms ``before`` and ``after`` of the open loops per pixel, the last bin with those beyond;
+    ``pairs`` and (with components) ``regions`` that have a sample on an open loop, each with its ``samples``, those
+    ``open_before`` and ``open_after``, and what was changed: ``corrected`` and ``turned_with_region`` of a pair, and
+    of a region the number of its open samples by the ``cycles`` taken off each; region None takes samples in none.
     """
     before, after = sums["histogram_before"], sums["histogram_after"]
     turned = sums.get("turned_with_region", np.zeros(len(pairs), dtype=np.int64))

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import numpy as np
 import pytest
 
+from insar.readers import open_stack
+from insar.reference import find_reference, reference_phase
 from insar.simulate import SimulationParameters, simulate_scene
 from insar.solver import NetworkSolver
-from insar.unwrapping import ClosureCorrector
+from insar.unwrapping import LOOPS_UNKNOWN, ClosureCorrector, UnwrapCorrection
+from insar.unwrapping_plan import plan_unwrapping
+
+SAMPLES = Path(__file__).resolve().parents[2] / "data_samples"
 
 CONNECTIONS_AND_GAPS = ((3, 0.01), (4, 0.01), (3, 0.1), (4, 0.1))
 
@@ -69,3 +77,24 @@ def test_errors_are_repaired_and_the_rest_is_left(observed):
     repaired = hit & (taken == wrong).all(axis=0)
     assert np.abs(before - truth)[:, hit].max(axis=0).mean() > 1.0
     np.testing.assert_allclose(after[:, repaired], truth[:, repaired], atol=1e-3)
+
+
+@pytest.mark.parametrize("layout", ["isce_tops", "isce_stripmap"])
+@pytest.mark.parametrize("correction", [UnwrapCorrection.CLOSURE, UnwrapCorrection.BRIDGING])
+def test_regions_of_a_stack_on_disk_are_turned_by_what_was_put_in(layout, correction):
+    folder = SAMPLES / layout
+    truth = json.loads((folder / "truth" / "truth.json").read_text())
+    stack = open_stack(folder)
+    pixel = find_reference(stack).pixel
+    reference = reference_phase(stack, pixel)
+    plan = plan_unwrapping(stack, correction, pixel, reference, workers=1)
+    turned = {
+        (stack.pairs[pair].name, int(plan.regions.cycles[pair, label]))
+        for pair, label in np.argwhere(plan.regions.cycles)
+    }
+    assert turned == {(jump["pair"], jump["cycles"]) for jump in truth["jumps"]}
+    result = plan.correct(
+        np.asarray(stack.unwrapped_phase), reference_phase=reference, components=np.asarray(stack.connected_components)
+    )
+    assert (result.open_loops_before[result.open_loops_before != LOOPS_UNKNOWN] > 0).sum() > 200
+    assert not result.open_loops_after[result.open_loops_after != LOOPS_UNKNOWN].any()
