@@ -9,8 +9,7 @@ import shutil
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from concurrent.futures import TimeoutError as NotYet
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -148,7 +147,7 @@ class ClusterRunner:
         self._client = client
         self._bound = workers
         facts = client.scheduler_info(n_workers=-1)["workers"].values()
-        self._threads_per_worker = max(int(each["nthreads"]) for each in facts)
+        self._threads_per_worker = max((int(each["nthreads"]) for each in facts), default=1)
         self._expected_threads = expected_jobs * self._threads_per_worker
         limits = [int(WORKER_MEMORY_SHARE * each["memory_limit"]) for each in facts if each["memory_limit"]]
         if memory_limit is not None:
@@ -235,8 +234,13 @@ class ClusterRunner:
     def _count_threads(self) -> int:
         """Threads of all workers, asked for once a second at most: workers come and go."""
         now = time.monotonic()
+        if self._client.status != "running":
+            raise _lost_scheduler()
         if now - self._threads_known_at >= _POLL_S:
-            self._threads = sum(self._client.nthreads().values())
+            try:
+                self._threads = sum(self._client.nthreads().values())
+            except OSError as error:
+                raise _lost_scheduler() from error
             self._threads_known_at = now
             if self._threads:
                 self._last_worker_seen_at = now
@@ -246,36 +250,25 @@ class ClusterRunner:
         from distributed import CancelledError, KilledWorker
         from distributed.comm import CommClosedError
 
-        while True:
-            try:
-                result = fetched.result(timeout=_POLL_S)
-            except NotYet:
-                if fetched.done():
-                    raise  # a time-out of the computation itself
-                self._require_alive()
-                continue
-            except KilledWorker as error:
-                raise ClusterError(
-                    f"rows {block.start} to {block.stop}",
-                    required="a worker that survives computing them",
-                    found=f"{error.allowed_failures + 1} workers that died of it, the last at "
-                    f"{error.last_worker.address}",
-                    remedy="They most likely ran out of memory: give them more, fewer threads, or set --memory-limit",
-                ) from error
-            except (CancelledError, CommClosedError) as error:
-                raise self._lost_scheduler() from error
-            if isinstance(result, Refusal):
-                raise result.error
-            return result
+        while not wait([fetched], timeout=_POLL_S).done:
+            self._require_alive()
+        try:
+            result = fetched.result()
+        except KilledWorker as error:
+            raise ClusterError(
+                f"rows {block.start} to {block.stop}",
+                required="a worker that survives computing them",
+                found=f"{error.allowed_failures + 1} workers that died of it, the last at {error.last_worker.address}",
+                remedy="They most likely ran out of memory: give them more, fewer threads, or set --memory-limit",
+            ) from error
+        except (CancelledError, CommClosedError) as error:
+            raise _lost_scheduler() from error
+        if isinstance(result, Refusal):
+            raise result.error
+        return result
 
     def _require_alive(self) -> None:
-        if self._client.status != "running":
-            raise self._lost_scheduler()
-        try:
-            threads = self._count_threads()
-        except OSError as error:
-            raise self._lost_scheduler() from error
-        if not threads and time.monotonic() - self._last_worker_seen_at > LOST_WORKERS_S:
+        if not self._count_threads() and time.monotonic() - self._last_worker_seen_at > LOST_WORKERS_S:
             raise ClusterError(
                 "--cluster",
                 required="at least one worker",
@@ -283,20 +276,21 @@ class ClusterRunner:
                 remedy="See the workers' logs; the same command goes on where it stopped",
             )
 
-    def _lost_scheduler(self) -> ClusterError:
-        return ClusterError(
-            "--cluster",
-            required="a scheduler that stays up while the work goes on",
-            found="a connection that is lost",
-            remedy="See the scheduler's log, start it again; the same command goes on where it stopped",
-        )
-
     def _stop(self, unfinished: list[Any], token: str) -> None:
         """Take back what is under way, and have the workers close the files; nothing here may hide an error."""
         with suppress(Exception):
             if unfinished:
                 self._client.cancel(unfinished, force=True)
             self._client.run(forget, token, on_error="ignore")
+
+
+def _lost_scheduler() -> ClusterError:
+    return ClusterError(
+        "--cluster",
+        required="a scheduler that stays up while the work goes on",
+        found="a connection that is lost",
+        remedy="See the scheduler's log, start it again; the same command goes on where it stopped",
+    )
 
 
 @contextmanager

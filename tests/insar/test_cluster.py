@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -205,6 +206,34 @@ def test_workers_that_are_gone_for_good(monkeypatch):
         runner.map(_single_rows(50), lambda rows: time.sleep(0.05), lambda *_: leaving.scale(0))
 
 
+@pytest.fixture
+def commands(tmp_path):
+    """A scheduler and a worker started as users start them: the address, and the two processes."""
+    dask_command = [sys.executable, "-m", "dask"]
+    log = tmp_path / "scheduler.log"
+    with log.open("w") as sink:
+        scheduler = subprocess.Popen(
+            [*dask_command, "scheduler", "--host", "127.0.0.1", "--port", "0", "--dashboard-address", ":0"], stderr=sink
+        )
+    found = _eventually(lambda: re.search(r"Scheduler at:\s+(tcp://\S+)", log.read_text()), 30.0)
+    worker = subprocess.Popen(
+        [*dask_command, "worker", found[1], "--nthreads", "2", "--no-dashboard", "--local-directory", str(tmp_path)],
+        stderr=subprocess.DEVNULL,
+    )
+    yield found[1], scheduler, worker
+    worker.terminate()
+    worker.wait()
+    scheduler.kill()
+    scheduler.wait()
+
+
+def test_a_scheduler_that_is_gone(commands, monkeypatch):
+    monkeypatch.setattr(cluster, "CONNECT_S", 2)  # how long dask tries to connect again
+    address, scheduler, _ = commands
+    with pytest.raises(ClusterError, match="a connection that is lost"), open_runner(address) as runner:
+        runner.map(_single_rows(50), lambda rows: time.sleep(0.05), lambda *_: scheduler.kill())
+
+
 def test_blocks_suit_the_cluster(runner):
     blocks = runner.row_blocks(100, 1000)
     assert len(blocks) >= cluster.BLOCKS_PER_THREAD * 2
@@ -214,6 +243,8 @@ def test_blocks_suit_the_cluster(runner):
 
 def test_blocks_fit_the_smallest_worker():
     class Client:
+        status = "running"
+
         def scheduler_info(self, n_workers):
             facts = {"a": (4, 32_000_000), "b": (2, 12_000_000), "c": (1, 0)}
             return {"workers": {name: {"nthreads": n, "memory_limit": size} for name, (n, size) in facts.items()}}
