@@ -16,15 +16,14 @@ import os
 import platform
 import shutil
 import statistics
-import subprocess
 import sys
 import tempfile
-import time
 from datetime import date, timedelta
 from pathlib import Path
 
 import h5py
 import numpy as np
+from processes import measure
 
 DATES = 60
 PAIRS = 202
@@ -38,18 +37,16 @@ CASES = {
 }
 
 
-def network() -> tuple[list[date], list[tuple[int, int]]]:
-    """Dates every 12 days, each paired with its next three, and some with a fourth, 202 in all."""
+def network(count: int = PAIRS) -> tuple[list[date], list[tuple[int, int]]]:
+    """Dates every 12 days, each paired with its next three, and some with a fourth, so many in all."""
     dates = [date(2018, 1, 1) + timedelta(days=12 * index) for index in range(DATES)]
-    pairs = [(one, one + step) for step in (1, 2, 3, 4) for one in range(DATES - step)][:PAIRS]
+    pairs = [(one, one + step) for step in (1, 2, 3, 4) for one in range(DATES - step)][:count]
     return dates, sorted(pairs)
 
 
-def write_stack(path: Path, rows: int, cols: int, gaps: float) -> None:
-    """Write an `ifgramStack.h5` as MintPy does: chunked by h5py's own guess, uncompressed, 0 for no data."""
-    dates, pairs = network()
-    random = np.random.default_rng(0)
-    attributes = {
+def stack_attributes(rows: int, cols: int, dates: list[date]) -> dict[str, str]:
+    """What MintPy and this package need to know of the stack."""
+    attributes: dict[str, object] = {
         "FILE_TYPE": "ifgramStack",
         "LENGTH": rows,
         "WIDTH": cols,
@@ -71,8 +68,15 @@ def write_stack(path: Path, rows: int, cols: int, gaps: float) -> None:
         "END_DATE": f"{dates[-1]:%Y%m%d}",
         "UNIT": "radian",
     }
+    return {name: str(value) for name, value in attributes.items()}
+
+
+def write_stack(path: Path, rows: int, cols: int, gaps: float) -> None:
+    """Write an `ifgramStack.h5` as MintPy does: chunked by h5py's own guess, uncompressed, 0 for no data."""
+    dates, pairs = network()
+    random = np.random.default_rng(0)
     with h5py.File(path, "w") as sink:
-        sink.attrs.update({name: str(value) for name, value in attributes.items()})
+        sink.attrs.update(stack_attributes(rows, cols, dates))
         sink["date"] = np.array(
             [[f"{dates[one]:%Y%m%d}".encode(), f"{dates[two]:%Y%m%d}".encode()] for one, two in pairs], dtype="S8"
         )
@@ -94,23 +98,10 @@ def write_stack(path: Path, rows: int, cols: int, gaps: float) -> None:
                 block += random.normal(0, 0.3, block.shape).astype(np.float32)
                 if gaps:
                     missing = random.random(block.shape, dtype=np.float32) < gaps
-                    missing[:, : REFERENCE[0] + 1] &= first > 0
+                    missing[:, np.arange(window.start, window.stop) <= REFERENCE[0]] = False
                     block[missing] = 0.0
                 phase[:, window] = block
                 coherence[:, window] = random.uniform(0.2, 0.95, block.shape).astype(np.float32)
-
-
-def measure(command: list[str], folder: Path) -> dict[str, float]:
-    """Wall seconds and peak resident memory of one process."""
-    log = folder / "log.txt"
-    begun = time.perf_counter()
-    with log.open("w") as sink:
-        process = subprocess.Popen(command, cwd=folder, stdout=sink, stderr=subprocess.STDOUT)
-        _, status, usage = os.wait4(process.pid, 0)
-    wall = time.perf_counter() - begun
-    if os.waitstatus_to_exitcode(status) != 0:
-        raise RuntimeError(f"{' '.join(command)} failed:\n{log.read_text()[-2000:]}")
-    return {"seconds": wall, "peak_mb": usage.ru_maxrss / 1000}
 
 
 def ours(stack: Path, folder: Path, weights: str) -> dict[str, float]:
