@@ -11,6 +11,8 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from insar.version import VERSION
+
 if TYPE_CHECKING:
     from insar.errors import InputError, InsarError, MissingInputError, OptionError
     from insar.grid import Grid, LonLat, RowCol
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
     from insar.velocity import fit_velocity
     from insar.weights import phase_variance
 
-__version__ = "0.1.0"
+__version__ = VERSION
 
 _HOMES = {
     "Grid": "grid",

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping
-from datetime import date, datetime
+from datetime import date, datetime, time
 from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
+from insar.acceleration import FALSE_ALARM_RATE
 from insar.blocks import parse_bytes
+from insar.corrections.build import Troposphere
+from insar.corrections.ramp import Deramp
 from insar.days import parse_day
 from insar.errors import InputError, InsarError, MissingInputError, OptionError
 from insar.grid import LonLat, RowCol
@@ -19,6 +22,7 @@ from insar.reference import ReferenceChoice
 from insar.solver import Norm
 from insar.timefunctions import DEFAULT_MODEL
 from insar.uncertainty import Uncertainty
+from insar.unwrapping import UnwrapCorrection
 from insar.velocity import RECENT_DAYS
 from insar.weights import Weighting
 
@@ -55,6 +59,10 @@ def _size(value: Any) -> Any:
     return value
 
 
+PATHS = {"stack", "more_stacks", "gacos", "era5"}
+"""Settings that are paths: in a file they are relative to it."""
+
+
 class Settings(BaseModel):
     """What a run does; the description of each field is its help text.
 
@@ -64,13 +72,21 @@ class Settings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     stack: Path = Field(description="Folder or file of the stack", json_schema_extra={"group": "Input"})
+    more_stacks: tuple[Path, ...] = Field(
+        (),
+        description="Further stacks of the same scene on the same grid, whose interferograms are added",
+        json_schema_extra={"group": "Input"},
+    )
     processor: str = Field(
         "auto",
         description="Layout of the stack: auto, isce, snap, hyp3, licsar, gamma, roipac or mintpy",
         json_schema_extra={"group": "Input"},
     )
     network: NetworkKind = Field(
-        NetworkKind.ALL, description="Candidate pairs: all, sequential or mst", json_schema_extra={"group": "Network"}
+        NetworkKind.ALL,
+        description="Candidate pairs: all, sequential, delaunay, mst or seasonal (sequential, and those within 30 days "
+        "of whole years)",
+        json_schema_extra={"group": "Network"},
     )
     max_temporal_days: float | None = Field(
         None, description="Longest temporal baseline", json_schema_extra={"group": "Network"}
@@ -102,6 +118,12 @@ class Settings(BaseModel):
         description="Pixels on a side, odd, of the area around the reference point that is averaged",
         json_schema_extra={"group": "Reference"},
     )
+    unwrap_correction: UnwrapCorrection = Field(
+        UnwrapCorrection.NONE,
+        description="Correction of unwrapping errors: none, closure (of loops, pixel by pixel), bridging (of the "
+        "unwrapper's regions), or bridging+closure",
+        json_schema_extra={"group": "Unwrapping"},
+    )
     weights: Weighting = Field(
         Weighting.NONE,
         description="Weights of the inversion: none, coherence, variance or fisher",
@@ -117,6 +139,48 @@ class Settings(BaseModel):
         description="Looks in range times azimuth, where the stack does not say",
         json_schema_extra={"group": "Inversion"},
     )
+    solid_earth_tides: bool = Field(
+        False,
+        description="Subtract the tides of the solid earth (needs the extra weather)",
+        json_schema_extra={"group": "Corrections"},
+    )
+    acquisition_time: str | None = Field(
+        None,
+        description="Time of day of the acquisitions, HH:MM[:SS] UTC, where the stack does not say",
+        json_schema_extra={"group": "Corrections"},
+    )
+    troposphere: Troposphere = Field(
+        Troposphere.NONE,
+        description="Correction of the delay in the troposphere: none, height (estimated), gacos or era5 (from files)",
+        json_schema_extra={"group": "Corrections"},
+    )
+    incidence: float | None = Field(
+        None,
+        gt=0,
+        lt=90,
+        description="Incidence angle of all pixels in degrees, where the stack does not hold it",
+        json_schema_extra={"group": "Corrections"},
+    )
+    gacos: Path | None = Field(
+        None,
+        description="Folder of GACOS files, for --troposphere gacos",
+        json_schema_extra={"group": "Corrections"},
+    )
+    era5: Path | None = Field(
+        None,
+        description="Folder of ERA5 pressure-level files (NetCDF), for --troposphere era5",
+        json_schema_extra={"group": "Corrections"},
+    )
+    deramp: Deramp = Field(
+        Deramp.NONE,
+        description="Ramp to take out of every date, estimated outside moving areas: none, linear or quadratic",
+        json_schema_extra={"group": "Corrections"},
+    )
+    dem_error: bool = Field(
+        False,
+        description="Estimate the error of the DEM jointly with the model of time, and take it out of the series",
+        json_schema_extra={"group": "Corrections"},
+    )
     model: str = Field(
         DEFAULT_MODEL,
         description="Model of time of the rate: linear[+poly:N][+annual][+semiannual][+step:DATE][+exp:DATE:DAYS]"
@@ -125,14 +189,21 @@ class Settings(BaseModel):
     )
     uncertainty: Uncertainty = Field(
         Uncertainty.RESIDUAL,
-        description="Standard deviation of the rate: residual, or covariance, which adds the noise of interferograms "
-        "as the network adds it up",
+        description="Standard deviation of the rate: residual; covariance, which adds the noise of interferograms as "
+        "the network adds it up; or bootstrap over the dates",
         json_schema_extra={"group": "Rate"},
     )
     recent_days: float = Field(
         RECENT_DAYS,
         gt=0,
         description="Trailing window of the recent rate, in days",
+        json_schema_extra={"group": "Rate"},
+    )
+    false_alarm_rate: float = Field(
+        FALSE_ALARM_RATE,
+        gt=0,
+        lt=0.5,
+        description="Share of stable pixels that the test for a change of rate may call accelerating",
         json_schema_extra={"group": "Rate"},
     )
     bbox: tuple[float, float, float, float] | None = Field(
@@ -148,8 +219,17 @@ class Settings(BaseModel):
     resolution: float | None = Field(
         None, description="Pixel size of the result, in units of its CRS", json_schema_extra={"group": "Output"}
     )
+    cluster: str = Field(
+        "local",
+        description="Where blocks are computed: local (threads), the address of a dask scheduler (tcp://host:port), or "
+        "slurm",
+        json_schema_extra={"group": "Machine"},
+    )
     workers: int | None = Field(
-        None, ge=1, description="Threads; all processors by default", json_schema_extra={"group": "Machine"}
+        None,
+        ge=1,
+        description="Threads, all processors by default; jobs on slurm",
+        json_schema_extra={"group": "Machine"},
     )
     memory_limit: Annotated[str | None, BeforeValidator(_size)] = Field(
         None, description="Memory for blocks, such as 4GB", json_schema_extra={"group": "Machine"}
@@ -161,6 +241,11 @@ class Settings(BaseModel):
             raise ValueError("reference: 'auto' is the only word; give reference_lonlat or reference_rowcol otherwise")
         if self.reference_lonlat is not None and self.reference_rowcol is not None:
             raise ValueError("reference_lonlat and reference_rowcol exclude each other")
+        if self.acquisition_time is not None:
+            try:
+                time.fromisoformat(self.acquisition_time)
+            except ValueError:
+                raise ValueError(f"acquisition_time {self.acquisition_time!r}: HH:MM or HH:MM:SS") from None
         if self.reference_size % 2 == 0:
             raise ValueError(f"reference_size {self.reference_size}: an odd number, so that the point is in the middle")
         return self
@@ -185,6 +270,26 @@ class Settings(BaseModel):
         if self.reference_rowcol is not None:
             return RowCol(*self.reference_rowcol)
         return self.reference
+
+    @property
+    def with_absolute_paths(self) -> Settings:
+        """The same settings, whose paths mean the same from any folder."""
+        given = {name: getattr(self, name) for name in PATHS}
+        return self.model_copy(
+            update={
+                name: tuple(path.resolve() for path in value) if isinstance(value, tuple) else value.resolve()
+                for name, value in given.items()
+                if value is not None
+            }
+        )
+
+    @property
+    def time_of_day_s(self) -> float | None:
+        """Time of the acquisitions in seconds since midnight UTC, where it was given."""
+        if self.acquisition_time is None:
+            return None
+        at = time.fromisoformat(self.acquisition_time)
+        return at.hour * 3600.0 + at.minute * 60.0 + at.second + at.microsecond * 1e-6
 
     @property
     def memory_bytes(self) -> int | None:
@@ -232,15 +337,21 @@ def load_settings(path: Path | str, options: Mapping[str, Any]) -> Settings:
             values = tomllib.loads(source.read_text(encoding="utf-8"))
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
             raise InputError(source, required="a TOML file", found=str(error), remedy="Correct that line") from error
-        if "stack" in values:
-            values["stack"] = (source.parent / str(values["stack"])).resolve()
-    given = {name: value for name, value in options.items() if value is not None}
+        for name in PATHS & values.keys():
+            values[name] = _resolved_paths(values[name], source.parent)
+    given = {name: value for name, value in options.items() if value not in (None, [])}
     if given.keys() & {"reference_lonlat", "reference_rowcol"}:
         values = {name: value for name, value in values.items() if not name.startswith("reference")}
     try:
         return Settings.model_validate({**values, **given})
     except ValidationError as error:
         raise _explain(error, subject) from error
+
+
+def _resolved_paths(value: Any, folder: Path) -> Any:
+    if isinstance(value, list | tuple):
+        return [_resolved_paths(entry, folder) for entry in value]
+    return (folder / value).resolve() if isinstance(value, str | Path) else value
 
 
 def _explain(error: ValidationError, subject: str | Path) -> InsarError:

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+FIGURES = "figures"
+"""Folder of the figures in a result."""
+
 DIVERGING = "RdBu"
 SEQUENTIAL = "viridis"
 INK = "#1f2933"

@@ -114,7 +114,9 @@ def _time(result: ResultFolder) -> list[Finding]:
 
 
 def _reference(result: ResultFolder) -> list[Finding]:
-    findings = []
+    told = result.summary.get("reference")
+    moved = told.get("moved") if isinstance(told, dict) else None
+    findings = [Finding(Level.NOTE, _sentence(str(note))) for note in (moved or {}).get("notes") or []]
     if result.reference is None and result.summary.get("reference"):
         findings.append(
             Finding(Level.NOTE, "The reference point lies outside the map or is not shown by any of its pixels.")

@@ -18,13 +18,13 @@ from insar.blocks import Progress, available_workers, map_blocks, no_progress, r
 from insar.errors import InputError, OptionError, parse_choice
 from insar.grid import RowCol
 from insar.phase import los_per_radian
-from insar.reference import ReferenceChoice, find_reference, reference_phase
+from insar.reference import ReferenceChoice, find_reference, reference_window
 from insar.series import TimeSeries
 from insar.solver import NetworkSolver, Norm
 from insar.stack import Cube, Stack
-from insar.timefunctions import DEFAULT_MODEL, parse_model
-from insar.uncertainty import Uncertainty, network_covariance, network_noise
-from insar.velocity import LEAST_RECENT_DATES, RECENT_DAYS, fit_rate, fit_recent_rate, recent_dates
+from insar.stopwatch import Stopwatch
+from insar.unwrapping import UnwrapCorrection
+from insar.unwrapping_plan import UnwrapPlan
 from insar.weights import Weighting
 
 
@@ -105,18 +105,25 @@ class InvertedBlock:
         (date, row, col) m.
     layers
         (row, col) by name.
-    coherence_sum, coherence_count
-        (pair,) sum and number of the block's samples of coherence; None where it was not read.
+    corrected
+        (row, col) number of samples whose unwrapping was corrected; None where it was not looked at.
+    sums
+        Sums over the block's pixels by name, (pair,) or of what else they are kept by; they add up over blocks.
+    seconds
+        Time of each part of the work by name.
     """
 
     displacement_m: NDArray[np.float32]
     layers: dict[str, NDArray[Any]]
-    coherence_sum: NDArray[np.float64] | None
-    coherence_count: NDArray[np.int64] | None
+    corrected: NDArray[np.uint16] | None
+    sums: dict[str, NDArray[Any]]
+    seconds: dict[str, float]
 
 
 class BlockInverter:
-    """Reads and inverts blocks of rows of one stack; safe to call from several threads.
+    """Reads blocks of rows of one stack, corrects their unwrapping, and inverts them.
+
+    Safe to call from several threads; can be pickled.
 
     Parameters
     ----------
@@ -129,15 +136,16 @@ class BlockInverter:
     norm
         Norm of the residuals that is minimised.
     reference_size
-        Pixels on a side of the reference area.
-    with_rate
-        Whether to fit the rate, and to average the coherence where there is any.
-    model
-        Model of time of the rate, see `insar.fit_velocity`.
-    uncertainty
-        What the standard deviation of the rate is made of.
-    recent_days
-        Trailing window of the recent rate.
+        Pixels on a side of the area around the reference that is averaged.
+    unwrapping
+        Corrects unwrapping errors and counts the loops that do not close; None for neither.
+    with_mean_coherence
+        Whether coherence is averaged, where the stack has it.
+
+    Raises
+    ------
+    InputError
+        If the weights need coherence and the stack has none, or the stack has no phase.
     """
 
     def __init__(
@@ -149,10 +157,8 @@ class BlockInverter:
         looks: float | None = None,
         norm: Norm = Norm.L2,
         reference_size: int = 1,
-        with_rate: bool = False,
-        model: str = DEFAULT_MODEL,
-        uncertainty: Uncertainty = Uncertainty.RESIDUAL,
-        recent_days: float = RECENT_DAYS,
+        unwrapping: UnwrapPlan | None = None,
+        with_mean_coherence: bool = False,
     ) -> None:
         if weighting.needs_coherence and stack.coherence is None:
             raise InputError(
@@ -161,27 +167,26 @@ class BlockInverter:
                 found="a stack without coherence",
                 remedy="Invert with weights=none, or add the coherence files",
             )
-        self.reference_phase = reference_phase(stack, reference, reference_size)
         self.stack = stack
-        self.with_rate = with_rate
-        self._model = parse_model(model)
-        self._recent_days = recent_days
-        self._covariance = None
-        if uncertainty is Uncertainty.COVARIANCE:
-            self._covariance = network_covariance([(pair.reference, pair.secondary) for pair in stack.pairs])
         self.solver = NetworkSolver(
-            [(pair.reference, pair.secondary) for pair in stack.pairs],
+            stack.pair_dates,
             weighting=weighting,
             looks=looks if looks is not None else stack.acquisition.looks,
             norm=norm,
         )
-        self._scale = los_per_radian(stack.wavelength_m)
         self._phase: Cube = stack.require_phase()
-        self._coherence = stack.coherence if weighting.needs_coherence or with_rate else None
-
-        if with_rate:
-            # Refused before the work starts, not in its first block.
-            self._model.design(self.dates)
+        self.unwrapping = unwrapping
+        self._with_mean_coherence = with_mean_coherence
+        self._coherence = stack.coherence if weighting.needs_coherence or with_mean_coherence else None
+        self._components = None
+        if unwrapping is not None and unwrapping.correction is not UnwrapCorrection.NONE:
+            self._components = stack.connected_components
+        self._scale = los_per_radian(stack.wavelength_m)
+        window, rows, cols = self._reference_area(reference, reference_size)
+        self.reference_phase: NDArray[np.float64] = window.mean(axis=1, dtype=np.float64)
+        """(pair,) rad, NaN where there is no data."""
+        self.reference_rows, self.reference_cols = rows, cols
+        """(pixel,) the pixels whose average the reference is."""
 
     @property
     def dates(self) -> tuple[date, ...]:
@@ -189,26 +194,9 @@ class BlockInverter:
         return self.solver.dates
 
     @property
-    def left_out(self) -> dict[str, str]:
-        """Layers that blocks will not have, and why."""
-        reasons = {}
-        if self.stack.coherence is None:
-            reasons["mean_coherence"] = "the stack has no coherence"
-        if self._model.degree < 2:
-            reasons["acceleration"] = "the model of time has no quadratic term: --model linear+poly:2"
-        if 1 not in self._model.periods_per_year:
-            reasons["seasonal_amplitude"] = "the model of time has no annual term: --model linear+annual"
-        count = recent_dates(self.dates, self._recent_days)
-        if count < LEAST_RECENT_DATES:
-            reasons["velocity_recent"] = (
-                f"{count} dates in the last {self._recent_days:g} days, {LEAST_RECENT_DATES} are needed: --recent-days"
-            )
-        return reasons
-
-    @property
     def bytes_per_row(self) -> int:
         """Bytes of the samples and of the series of one row."""
-        cubes = 1 if self._coherence is None else 2
+        cubes = 1 + sum(cube is not None for cube in (self._coherence, self._components))
         return 4 * self.stack.shape[1] * (len(self.stack.pairs) * cubes + len(self.dates))
 
     @property
@@ -216,41 +204,69 @@ class BlockInverter:
         """Rows the storage keeps together."""
         return int(getattr(self._phase.source, "rows_per_chunk", 1))
 
+    def _reference_area(
+        self, reference: RowCol, size: int
+    ) -> tuple[NDArray[np.floating], NDArray[np.intp], NDArray[np.intp]]:
+        """(pair, pixel) rad and (pixel,) rows and columns of what is averaged, corrected as the rest of the scene is.
+
+        These are the pixels with data in every pair, or the reference point alone where none has.
+        """
+        rows, cols = reference_window(reference, size)
+        row, col = reference.row - rows.start, reference.col - cols.start
+        phase: NDArray[np.floating] = self._phase.read(rows, cols)
+        if phase[0].size > 1 and self.unwrapping is not None:
+            components = None if self._components is None else self._components.read(rows, cols)
+            centre = phase[:, row, col].astype(np.float64)
+            phase = self.unwrapping.correct(phase, reference_phase=centre, components=components).phase
+        complete = np.asarray(np.isfinite(phase).all(axis=0))
+        if not complete.any():
+            complete[row, col] = True
+        used_rows, used_cols = np.nonzero(complete)
+        return phase[:, complete], used_rows + rows.start, used_cols + cols.start
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """Names of the layers that blocks have."""
+        names = ["temporal_coherence", "residual_rms", "pairs_used", "subsets"]
+        if self.unwrapping is not None:
+            names.append("open_loops")
+        if self._with_mean_coherence and self._coherence is not None:
+            names.append("mean_coherence")
+        return tuple(names)
+
     def __call__(self, rows: slice) -> InvertedBlock:
         """Invert some rows."""
-        phase = self._phase.read(rows, slice(None))
-        coherence = None if self._coherence is None else self._coherence.read(rows, slice(None))
-        weighted = self.solver.weighting.needs_coherence
-        inverted = self.solver.solve(
-            phase,
-            reference_phase=self.reference_phase,
-            coherence=coherence if weighted else None,
-            scale=self._scale,
-        )
-        layers: dict[str, NDArray[Any]] = {
+        watch = Stopwatch()
+        with watch.step("read"):
+            phase: NDArray[np.floating] = self._phase.read(rows, slice(None))
+            coherence, components = (
+                None if cube is None else cube.read(rows, slice(None)) for cube in (self._coherence, self._components)
+            )
+        sums: dict[str, NDArray[Any]] = {}
+        layers: dict[str, NDArray[Any]] = {}
+        corrected = None
+        if self.unwrapping is not None:
+            with watch.step("close loops"):
+                closed = self.unwrapping.correct(phase, reference_phase=self.reference_phase, components=components)
+            phase, corrected, layers["open_loops"] = closed.phase, closed.corrected, closed.open_loops_after
+            sums |= closed.sums
+        with watch.step("invert"):
+            inverted = self.solver.solve(
+                phase,
+                reference_phase=self.reference_phase,
+                coherence=coherence if self.solver.weighting.needs_coherence else None,
+                scale=self._scale,
+            )
+        layers |= {
             "temporal_coherence": inverted.temporal_coherence,
             "residual_rms": inverted.residual_rms,
             "pairs_used": inverted.pairs_used,
             "subsets": inverted.subsets,
         }
-        sums = counts = None
-        if self.with_rate:
-            noise = None
-            if self._covariance is not None:
-                noise = network_noise(inverted.residual_rms, inverted.pairs_used, inverted.subsets, self._covariance)
-            rate = fit_rate(inverted.series, self.dates, self._model, noise)
-            layers["velocity"] = rate.velocity
-            layers["velocity_std"] = rate.velocity_std
-            optional = {
-                "acceleration": rate.acceleration,
-                "seasonal_amplitude": rate.seasonal_amplitude,
-                "velocity_recent": fit_recent_rate(inverted.series, self.dates, self._recent_days),
-            }
-            layers |= {name: values for name, values in optional.items() if values is not None}
-            layers["cumulative_displacement"] = inverted.series[-1]
-            if coherence is not None:
-                layers["mean_coherence"], sums, counts = _average_coherence(coherence)
-        return InvertedBlock(inverted.series, layers, sums, counts)
+        if self._with_mean_coherence and coherence is not None:
+            with watch.step("average coherence"):
+                layers["mean_coherence"], sums["coherence_sum"], sums["coherence_count"] = _average_coherence(coherence)
+        return InvertedBlock(inverted.series, layers, corrected, sums, watch.seconds)
 
 
 def invert(

@@ -6,6 +6,7 @@ Part of the published seam: `susceptibility` may import this module. Layers are 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -53,8 +54,36 @@ LAYERS: dict[str, LayerDefinition] = {
             TOWARD_SATELLITE,
         ),
         LayerDefinition("acceleration", "m/yr2", "Acceleration along the line of sight", TOWARD_SATELLITE),
+        LayerDefinition("acceleration_std", "m/yr2", "Standard deviation of the acceleration"),
         LayerDefinition("velocity_recent", "m/yr", "Line-of-sight rate over the trailing window", TOWARD_SATELLITE),
         LayerDefinition("seasonal_amplitude", "m", "Amplitude of the annual term"),
+        LayerDefinition("seasonal_amplitude_std", "m", "Standard deviation of the amplitude of the annual term"),
+        LayerDefinition("dem_error", "m", "Height in the DEM minus height of the terrain"),
+        LayerDefinition("dem_error_std", "m", "Standard deviation of the height error of the DEM"),
+        LayerDefinition(
+            "rate_change",
+            "m/yr",
+            "Line-of-sight rate in the trailing window minus the rate before it",
+            TOWARD_SATELLITE,
+        ),
+        LayerDefinition("rate_change_std", "m/yr", "Standard deviation of the change of rate"),
+        LayerDefinition(
+            "acceleration_p", "1", "Probability of at least such a change of rate where the motion is steady, two-sided"
+        ),
+        LayerDefinition(
+            "accelerating",
+            "class",
+            "1 no change of rate; 2 the rate has grown, at the false-alarm rate asked for; 0 unknown",
+            dtype="uint8",
+            nodata=0,
+        ),
+        LayerDefinition(
+            "open_loops",
+            "count",
+            "Loops of interferograms that do not close",
+            dtype="uint16",
+            nodata=65535,
+        ),
         LayerDefinition("temporal_coherence", "1", "Agreement of interferograms with the inverted time series, 0 to 1"),
         LayerDefinition("mean_coherence", "1", "Average spatial coherence over the interferograms used"),
         LayerDefinition(
@@ -68,7 +97,7 @@ LAYERS: dict[str, LayerDefinition] = {
             "quality",
             "bit flags",
             "1 no data; 2 gap filled by minimum norm; 4 low temporal coherence; 8 unwrapping corrected; "
-            "16 layover; 32 shadow; 64 layover or shadow, not told apart",
+            "16 layover; 32 shadow; 64 layover or shadow, not told apart; 128 loops of interferograms do not close",
             dtype="uint8",
         ),
         LayerDefinition("height", "m", "Height of the terrain"),
@@ -101,6 +130,20 @@ LAYERS: dict[str, LayerDefinition] = {
     )
 }
 """Layers of an `insar` result, by name."""
+
+
+_STEP = re.compile(r"step_(\d{8})(_std)?")
+
+
+def layer_definition(name: str) -> LayerDefinition:
+    """What a layer holds: one of `LAYERS`, or ``step_YYYYMMDD`` of a model of time; raises `KeyError` for no layer."""
+    step = _STEP.fullmatch(name)
+    if step is None:
+        return LAYERS[name]
+    day = f"{step[1][:4]}-{step[1][4:6]}-{step[1][6:]}"
+    if step[2]:
+        return LayerDefinition(name, "m", f"Standard deviation of the step at {day}")
+    return LayerDefinition(name, "m", f"Line-of-sight displacement of the step at {day}", TOWARD_SATELLITE)
 
 
 class BadLayerError(InputError):

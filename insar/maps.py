@@ -25,6 +25,7 @@ QUALITY_CLASSES: tuple[tuple[str, int, str], ...] = (
     ("layover or shadow", Quality.LAYOVER | Quality.SHADOW | Quality.LAYOVER_OR_SHADOW, "#555555"),
     ("gap filled by minimum norm", Quality.GAP_FILLED, "#d55e00"),
     ("low temporal coherence", Quality.LOW_TEMPORAL_COHERENCE, "#e69f00"),
+    ("loops do not close", Quality.OPEN_LOOPS, "#cc79a7"),
     ("unwrapping corrected", Quality.UNWRAPPING_CORRECTED, "#56b4e9"),
     ("nothing flagged", 0, "#f4f9f4"),
 )

@@ -46,8 +46,11 @@ REFITTED = (
 SHIFTED = ("dem_error",)
 """Layers that are relative to the reference as the time series is: its value is subtracted."""
 
-OF_EARLIER_REFERENCE = ("temporal_coherence", "residual_rms", "quality", "dem_error_std")
+OF_EARLIER_REFERENCE = ("temporal_coherence", "residual_rms", "open_loops", "quality", "dem_error_std")
 """Layers that hold the noise of the reference at which the interferograms were inverted."""
+
+WITH_EARLIER_NOISE = ("rate_change_std", "acceleration_p", "accelerating")
+"""Layers that are made anew, with what the interferograms left unexplained at the earlier reference."""
 
 _ROWS_PER_PASS = 512
 
@@ -66,6 +69,7 @@ def rate_fitter(settings: Settings, dates: tuple[date, ...], baselines_m: NDArra
         uncertainty=settings.uncertainty,
         baselines_m=baselines_m,
         recent_days=settings.recent_days,
+        false_alarm_rate=settings.false_alarm_rate,
     )
 
 

@@ -13,8 +13,7 @@ from typing import Any
 from insar.config import Settings
 from insar.figures import NetworkPair, draw_network, save_figure
 from insar.network import Network
-from insar.planning import choose_network
-from insar.readers import open_stack
+from insar.planning import choose_network, open_stacks
 from insar.stack import Pair
 from insar.survey import survey_stack
 
@@ -56,7 +55,7 @@ def write_network(settings: Settings, folder: Path) -> Path:
     InsarError
         If the input or the options are wrong.
     """
-    stack = open_stack(settings.stack, settings.processor)
+    stack = open_stacks(settings)
     survey = None if stack.coherence is None else survey_stack(stack)
     network = choose_network(stack, settings, survey)
     for note in network.notes:

@@ -16,12 +16,13 @@ from numpy.typing import NDArray
 
 from insar.blocks import available_workers
 from insar.config import Settings
-from insar.inversion import BlockInverter
 from insar.network import Network, select_network
 from insar.readers import open_stack
 from insar.reference import ReferencePoint, find_reference
 from insar.stack import Stack
+from insar.stack_union import join_stacks
 from insar.survey import Survey, survey_stack
+from insar.version import VERSION
 
 
 @dataclass(frozen=True)
@@ -68,32 +69,21 @@ class Plan:
         relative: NDArray[np.float64] = baselines - baselines[0]
         return relative
 
-    def inverter(self, *, with_rate: bool) -> BlockInverter:
-        """What inverts a block of rows."""
-        return BlockInverter(
-            self.stack,
-            self.reference.pixel,
-            weighting=self.settings.weights,
-            looks=self.settings.looks,
-            norm=self.settings.norm,
-            reference_size=self.settings.reference_size,
-            with_rate=with_rate,
-            model=self.settings.model,
-            uncertainty=self.settings.uncertainty,
-            recent_days=self.settings.recent_days,
-        )
+    @property
+    def _inputs(self) -> list[Path]:
+        settings = self.settings
+        optional = [settings.gacos, settings.era5]
+        return [self.full_stack.path, *settings.more_stacks, *(path for path in optional if path is not None)]
 
     def fingerprint(self, output: Path, **more: Any) -> str:
         """Digest of all that the numbers of the result depend on: settings, input files and package version.
 
         The result folder may lie in the stack's; it is no input.
         """
-        import insar
-
         facts = {
             "settings": self.settings.scientific,
-            "files": list(_file_facts(self.full_stack.path, output.resolve())),
-            "version": insar.__version__,
+            "files": [fact for path in self._inputs for fact in _file_facts(path, output.resolve())],
+            "version": VERSION,
             **more,
         }
         return hashlib.sha256(json.dumps(facts, sort_keys=True, default=str).encode()).hexdigest()
@@ -107,7 +97,7 @@ def plan_run(settings: Settings) -> Plan:
     InsarError
         If anything about the input or the options is wrong.
     """
-    full_stack = open_stack(settings.stack, settings.processor)
+    full_stack = open_stacks(settings)
     survey = survey_stack(full_stack, settings.workers) if settings.min_coherence is not None else None
     network = choose_network(full_stack, settings, survey)
     stack = full_stack.select(network.kept)
@@ -120,6 +110,18 @@ def plan_run(settings: Settings) -> Plan:
         )
         stack = full_stack.select(network.kept)
     return Plan(settings, full_stack, network, stack, reference)
+
+
+def open_stacks(settings: Settings) -> Stack:
+    """The stack of a run; several are joined.
+
+    Raises
+    ------
+    InsarError
+        If one cannot be opened, or they do not fit together.
+    """
+    first = open_stack(settings.stack, settings.processor)
+    return join_stacks([first, *(open_stack(path, settings.processor) for path in settings.more_stacks)])
 
 
 def choose_network(stack: Stack, settings: Settings, survey: Survey | None = None) -> Network:

@@ -16,6 +16,7 @@ from insar.description import describe_stack, render_description
 from insar.errors import OptionError
 from insar.network import connected_subsets
 from insar.planning import Plan, plan_run
+from insar.preparation import prepare_chain
 from insar.stack import Pair
 from insar.survey import survey_stack
 
@@ -108,28 +109,28 @@ def _spread(loop: NDArray[np.float32]) -> float:
 
 def _estimate(plan: Plan) -> dict[str, float | int]:
     """Memory from the block plan, time from one block inverted twice: the first compiles or loads the kernels."""
-    inverter = plan.inverter(with_rate=True)
+    chain = prepare_chain(plan, with_rate=True)
     rows = plan.stack.shape[0]
     blocks = row_blocks(
         rows,
-        inverter.bytes_per_row,
-        rows_per_chunk=inverter.rows_per_chunk,
+        chain.bytes_per_row,
+        rows_per_chunk=chain.rows_per_chunk,
         workers=plan.workers,
         memory_limit=plan.settings.memory_bytes,
     )
     sample = blocks[len(blocks) // 2]
-    inverter(slice(sample.start, sample.start + 1))
+    chain(slice(sample.start, sample.start + 1))
     begun = time.perf_counter()
-    inverter(sample)
+    chain(sample)
     per_row = (time.perf_counter() - begun) / (sample.stop - sample.start)
     height = max(block.stop - block.start for block in blocks)
     return {
         "blocks": len(blocks),
         "rows_per_block": height,
         "workers": plan.workers,
-        "memory_bytes": height * inverter.bytes_per_row * WORKING_COPIES * (plan.workers + 1) + REST_OF_PROCESS_BYTES,
+        "memory_bytes": height * chain.bytes_per_row * WORKING_COPIES * (plan.workers + 1) + REST_OF_PROCESS_BYTES,
         "inversion_seconds": per_row * rows / plan.workers,
-        "bytes_to_read": rows * inverter.bytes_per_row,
+        "bytes_to_read": rows * chain.bytes_per_row,
     }
 
 
@@ -207,7 +208,7 @@ def write_configuration(settings: Settings, path: Path, *, overwrite: bool = Fal
         if stack.in_radar_coordinates
         else f"The stack is in {stack.grid.crs}.",
     }
-    resolved = settings.model_copy(update={"stack": settings.stack.resolve(), "processor": stack.processor})
+    resolved = settings.with_absolute_paths.model_copy(update={"processor": stack.processor})
     partial = path.with_name(f".{path.name}.partial")
     partial.write_text(render_settings(resolved, comments), encoding="utf-8")
     partial.replace(path)

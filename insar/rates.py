@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import date
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -115,6 +116,13 @@ class RateFitter:
     def corrects_dem(self) -> bool:
         """Whether height errors of the DEM are fitted and taken out of the series."""
         return len(self._disturbance) > 0
+
+    @cached_property
+    def layers(self) -> tuple[str, ...]:
+        """Names of the layers that blocks will have."""
+        nothing = np.full((len(self.dates), 1), np.nan, dtype=np.float32)
+        unknown = NetworkNoise(np.full(1, np.nan), np.zeros((len(self.dates), len(self.dates))))
+        return tuple(self.fit(nothing, noise=unknown, range_times_sine_m=1.0).layers)
 
     @property
     def left_out(self) -> dict[str, str]:

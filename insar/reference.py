@@ -81,22 +81,18 @@ def find_reference(stack: Stack, choice: ReferenceChoice = "auto", survey: Surve
     return ReferencePoint(pixel, "given")
 
 
-def reference_phase(stack: Stack, pixel: RowCol, size: int = 1) -> NDArray[np.float64]:
-    """(pair,) rad of the reference, NaN where there is no data.
+def reference_phase(stack: Stack, pixel: RowCol) -> NDArray[np.float64]:
+    """(pair,) rad at a pixel, NaN where there is no data."""
+    return stack.require_phase().read(*reference_window(pixel, 1))[:, 0, 0].astype(np.float64)
 
-    With a `size` above 1 it is the average over the pixels of a square of `size` pixels on a side around `pixel`, cut
-    at the edges of the scene, that have data in every pair: what is noise of one pixel is in every pixel of a result.
-    """
+
+def reference_window(pixel: RowCol, size: int) -> tuple[slice, slice]:
+    """Rows and columns of the square of `size` pixels on a side around the reference point, cut at the first ones."""
     reach = size // 2
-    window = stack.require_phase().read(
-        slice(max(0, pixel.row - reach), pixel.row + reach + 1), slice(max(0, pixel.col - reach), pixel.col + reach + 1)
+    return (
+        slice(max(0, pixel.row - reach), pixel.row + reach + 1),
+        slice(max(0, pixel.col - reach), pixel.col + reach + 1),
     )
-    complete = np.isfinite(window).all(axis=0)
-    if size == 1 or not complete.any():
-        centre = window[:, min(reach, pixel.row), min(reach, pixel.col)]
-        return centre.astype(np.float64)
-    average: NDArray[np.float64] = window[:, complete].mean(axis=1, dtype=np.float64)
-    return average
 
 
 def score_reference(stack: Stack, survey: Survey) -> ReferencePoint:

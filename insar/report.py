@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from insar.figures import (
     DIVERGING,
+    FIGURES,
     FULL_WIDTH_IN,
-    HALF_WIDTH_IN,
     POINT_NAMES,
     SEQUENTIAL,
     SeriesPanel,
@@ -27,8 +27,9 @@ from insar.figures import (
 )
 from insar.findings import find_concerns
 from insar.grid import LonLat
-from insar.maps import MapStyle, draw_map, draw_quality, shade_relief
+from insar.maps import MapStyle, draw_quality
 from insar.preview import UNRELIABLE_FLAGS, ExamplePoint, Preview, choose_points
+from insar.report_layers import draw_layer
 from insar.report_page import (
     Picture,
     Section,
@@ -43,10 +44,16 @@ from insar.report_page import (
     pictures,
     render_page,
 )
+from insar.report_steps import (
+    describe_accelerations,
+    describe_corrections,
+    describe_dem_error,
+    describe_unwrapping,
+    find_step_concerns,
+)
 from insar.result import ResultFolder
 
 NAME = "report.html"
-FIGURES = "figures"
 
 _HOW_TO_READ = (
     "Displacements and rates are along the line of sight of the radar: positive is toward the satellite, negative away "
@@ -84,12 +91,21 @@ def write_report(folder: Path) -> Path:
         Section("velocity", "Rate", _velocity(result, points)),
         Section("reading", "How to read signs and units", [paragraph(text) for text in _HOW_TO_READ]),
         Section("series", "Time series", _series(result, points)),
+        Section("accelerations", "Changes of rate", describe_accelerations(result)),
         Section("trust", "How far to trust it", _trust(result)),
         Section("network", "Network", _network(result)),
+        Section("unwrapping", "Unwrapping", describe_unwrapping(result)),
+        Section("corrections", "Corrections", [*describe_corrections(result), *describe_dem_error(result)]),
         Section("files", "Layers and files", _files(result)),
         Section("processing", "Processing", _processing(result)),
     ]
-    page = render_page(_title(result), _subtitle(result), find_concerns(result), sections, _footer(result))
+    page = render_page(
+        _title(result),
+        _subtitle(result),
+        [*find_concerns(result), *find_step_concerns(result)],
+        sections,
+        _footer(result),
+    )
     target = folder / NAME
     partial = folder / f".{NAME}.partial"
     try:
@@ -180,7 +196,11 @@ def _reference_facts(result: ResultFolder) -> list[tuple[str, str]]:
     if result.reference is not None:
         parts.append(f"row {result.reference.row}, column {result.reference.col}")
     if told.get("how"):
-        parts.append({"auto": "chosen automatically", "given": "given"}.get(str(told["how"]), str(told["how"])))
+        parts.append(
+            {"auto": "chosen automatically", "given": "given", "moved": "moved afterwards"}.get(
+                str(told["how"]), str(told["how"])
+            )
+        )
     if isinstance(told.get("score"), float):
         parts.append(f"score {told['score']:.2f} of 1")
     return [("Reference point", "; ".join(parts))] if parts else []
@@ -204,7 +224,7 @@ def _velocity(result: ResultFolder, points: Sequence[ExamplePoint]) -> list[str]
         shown = velocity.values * 1e3
         limit = symmetric_limit(shown, least=1.0)
         style = MapStyle("LOS rate (mm/yr), positive toward the satellite", DIVERGING, -limit, limit)
-        file = _draw_layer(result, "velocity", shown, style, points, width_in=FULL_WIDTH_IN)
+        file = draw_layer(result, "velocity", shown, style, points, width_in=FULL_WIDTH_IN)
         body.append(
             picture(Picture(file, "Rate", f"{_marks(points)}The colour scale leaves out the strongest 2 % of pixels."))
         )
@@ -213,7 +233,7 @@ def _velocity(result: ResultFolder, points: Sequence[ExamplePoint]) -> list[str]
         shown = displacement.values * 1e3
         limit = symmetric_limit(shown, least=1.0)
         style = MapStyle("LOS displacement (mm)", DIVERGING, -limit, limit)
-        file = _draw_layer(result, "cumulative_displacement", shown, style)
+        file = draw_layer(result, "cumulative_displacement", shown, style)
         side_by_side.append(Picture(file, "Displacement, last minus first date", "Positive toward the satellite."))
     if velocity is not None:
         reliable = _reliable(result, velocity)
@@ -234,31 +254,6 @@ def _reliable(result: ResultFolder, like: Preview) -> NDArray[np.bool_] | None:
     flags = np.nan_to_num(quality.values, nan=1.0).astype(np.int64)
     reliable: NDArray[np.bool_] = (flags & UNRELIABLE_FLAGS) == 0
     return reliable
-
-
-def _draw_layer(
-    result: ResultFolder,
-    name: str,
-    values: NDArray[np.floating],
-    style: MapStyle,
-    points: Sequence[ExamplePoint] = (),
-    *,
-    width_in: float = HALF_WIDTH_IN,
-) -> str:
-    # Relief beneath a one-sided scale would be read as its values: only signed maps, white at zero, show it.
-    height = result.preview("height") if style.colours == DIVERGING else None
-    relief = None if height is None else shade_relief(height.values, result.grid)
-    figure = draw_map(
-        values,
-        result.grid,
-        style,
-        relief=relief,
-        points=[point.pixel for point in points],
-        reference=result.reference,
-        width_in=width_in,
-    )
-    save_figure(figure, result.folder / FIGURES / f"{name}.png")
-    return f"{FIGURES}/{name}.png"
 
 
 def _marks(points: Sequence[ExamplePoint]) -> str:
@@ -329,7 +324,7 @@ def _trust(result: ResultFolder) -> list[str]:
             continue
         shown = preview.values * (factor or 1.0)
         low, high = (0.0, 1.0) if factor is None else (0.0, max(1e-3, robust_limits(shown)[1]))
-        file = _draw_layer(result, name, shown, MapStyle(label, SEQUENTIAL, low, high))
+        file = draw_layer(result, name, shown, MapStyle(label, SEQUENTIAL, low, high))
         side_by_side.append(Picture(file, title, caption))
     quality = result.preview("quality")
     if quality is not None:
@@ -423,6 +418,8 @@ def _processing(result: ResultFolder) -> list[str]:
     timing = result.summary.get("timing_seconds") or result.summary.get("timing")
     if isinstance(timing, Mapping) and timing:
         body.append(heading("Time taken"))
+        if result.summary.get("slowest_step"):
+            body.append(paragraph(_slowest(result.summary)))
         body.append(
             facts_table(
                 (str(step), f"{seconds:.1f} s" if isinstance(seconds, (int, float)) else str(seconds))
@@ -435,11 +432,20 @@ def _processing(result: ResultFolder) -> list[str]:
     versions = result.manifest.get("versions")
     if isinstance(versions, Mapping) and versions:
         body.append(folded("Versions", nested_table(versions)))
-    shown = {"network", "timing", "timing_seconds"}
+    shown = {"network", "timing", "timing_seconds", "block_seconds", "unwrapping", "corrections"}
     further: dict[str, Any] = {name: value for name, value in result.summary.items() if name not in shown}
     if further:
         body.append(folded("All figures of the run", nested_table(further)))
     return body
+
+
+def _slowest(summary: Mapping[str, Any]) -> str:
+    text = f"The slowest step was: {summary['slowest_step']}."
+    parts = summary.get("block_seconds")
+    if isinstance(parts, Mapping) and parts:
+        listed = ", ".join(f"{name} {seconds:.1f} s" for name, seconds in sorted(parts.items(), key=lambda at: -at[1]))
+        text += f" Within blocks, summed over all threads: {listed}."
+    return text
 
 
 def _place(place: LonLat) -> str:

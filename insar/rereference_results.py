@@ -15,13 +15,13 @@ from pydantic import ValidationError
 from insar.blocks import Progress, no_progress
 from insar.config import Settings, render_settings
 from insar.errors import InputError, MissingInputError, OptionError
-from insar.figures import format_percent
+from insar.figures import FIGURES, format_percent
 from insar.grid import LonLat, RowCol
 from insar.moved_layers import MovedLayers
 from insar.reference_area import ReferenceArea
 from insar.replacement import finish_replacement, publish_replacement, replacement
-from insar.report import FIGURES, write_report
 from insar.report import NAME as REPORT
+from insar.report import write_report
 from insar.result import SERIES, ResultFolder
 from insar.slope_results import PRODUCT as SLOPE
 from insar.slope_results import SLOPE_LAYERS

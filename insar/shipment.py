@@ -67,10 +67,10 @@ def versions() -> dict[str, str]:
     import numba
     import numpy
 
-    from insar import __version__
+    from insar.version import VERSION
 
     return {
-        "scarp": __version__,
+        "scarp": VERSION,
         "Python": ".".join(platform.python_version_tuple()[:2]),
         "numba": numba.__version__,
         "numpy": numpy.__version__,

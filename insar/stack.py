@@ -265,6 +265,11 @@ class Stack:
         return tuple(sorted({day for pair in self.pairs for day in (pair.reference, pair.secondary)}))
 
     @property
+    def pair_dates(self) -> tuple[tuple[date, date], ...]:
+        """The two dates of each interferogram."""
+        return tuple((pair.reference, pair.secondary) for pair in self.pairs)
+
+    @property
     def shape(self) -> tuple[int, int]:
         """(rows, cols)."""
         return self.grid.shape

@@ -61,14 +61,18 @@ class Survey:
 
 def survey_stack(stack: Stack, workers: int | None = None) -> Survey:
     """Read the lattice of a stack, row by row, on several threads (all processors where None)."""
-    rows = _spread(stack.shape[0])
-    cols = _spread(stack.shape[1])
+    rows, cols = lattice_of(stack.shape)
     with ThreadPoolExecutor(workers or available_workers()) as pool:
         phase, coherence = (
             None if cube is None else np.concatenate(list(pool.map(_row_reader(cube, cols), rows.tolist())), axis=1)
             for cube in (stack.unwrapped_phase, stack.coherence)
         )
     return Survey(rows, cols, phase, coherence)
+
+
+def lattice_of(shape: tuple[int, int]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """(lattice row,) and (lattice col,) pixels of a scene that are looked at."""
+    return _spread(shape[0]), _spread(shape[1])
 
 
 def _row_reader(cube: Cube, cols: NDArray[np.intp]) -> Callable[[int], NDArray[np.float32]]:

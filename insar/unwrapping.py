@@ -13,10 +13,8 @@ from numpy.typing import NDArray
 
 from insar.bridging import REGIONS, RegionCycles, region_labels
 from insar.closure import LoopPlan, find_loops
+from insar.quality import LOOPS_UNKNOWN
 from insar.solver import NetworkSolver, Norm
-
-LOOPS_UNKNOWN = 65535
-"""Number of open loops of a pixel none of whose loops is complete."""
 
 MOST_CYCLES = 3
 """Cycles told apart in the report, on either side; larger ones count as these."""

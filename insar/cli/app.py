@@ -136,6 +136,31 @@ def _execute(
 
 
 @app.command()
+def update(
+    result: Annotated[Path, typer.Argument(metavar="OUT", help="Result folder that `insar run` has finished.")],
+    stack: Annotated[
+        Path, typer.Argument(help="Stack with the new interferograms: the grown folder, or one of new ones alone.")
+    ],
+    processor: Annotated[str, typer.Option(help="Layout of the stack; the result's by default.")] = "auto",
+    workers: Annotated[int | None, typer.Option(help="Threads; as the result was made by default.")] = None,
+    memory_limit: Annotated[str | None, typer.Option(help="Memory for blocks, such as 4GB.")] = None,
+    cluster: Annotated[str | None, typer.Option(help="Where blocks are computed.")] = None,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """Add new interferograms to an existing result, with its settings, reference point and grid."""
+    from insar.cli.progress import progress_bars
+    from insar.update_results import update_result
+
+    set_up_logging(quiet=quiet, verbose=verbose)
+    machine = {"workers": workers, "memory_limit": memory_limit, "cluster": cluster}
+    with progress_bars(quiet=quiet) as progress:
+        folder, added = update_result(result, stack, processor=processor, machine=machine, progress=progress)
+    if not quiet:
+        typer.echo(f"{folder}: {len(added)} interferograms added" if added else f"{folder}: nothing new in {stack}")
+
+
+@app.command()
 def info(
     stack: StackOrConfig,
     processor: Annotated[
@@ -231,8 +256,8 @@ def simulate(
 
     set_up_logging(quiet=quiet, verbose=verbose)
     given = {name: value for name, value in parameters.items() if value is not None}
-    if "first_date" in given:
-        given["first_date"] = parse_date(given["first_date"], "--first-date")
+    for name in {"first_date", "step_date"} & given.keys():
+        given[name] = parse_date(given[name], f"--{name.replace('_', '-')}")
     with progress_bars(quiet=quiet) as progress:
         folder = simulate_stack(
             SimulationParameters(**given),

@@ -19,6 +19,7 @@ Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print errors alone."
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Say what is being done.")]
 
 _TYPES: dict[str, Any] = {
+    "more_stacks": list[Path],
     "reference_lonlat": tuple[float, float],
     "reference_rowcol": tuple[int, int],
     "bbox": tuple[float, float, float, float],
@@ -26,6 +27,10 @@ _TYPES: dict[str, Any] = {
     "max_perp_m": float,
     "connections": int,
     "reference_size": int,
+    "solid_earth_tides": bool,
+    "dem_error": bool,
+    "false_alarm_rate": float,
+    "incidence": float,
     "min_coherence": float,
     "looks": float,
     "recent_days": float,
@@ -45,7 +50,7 @@ def takes_settings(command: Callable[..., None]) -> Callable[..., None]:
         name: Annotated[
             _TYPES.get(name, str) | None,
             typer.Option(
-                f"--{name.replace('_', '-')}",
+                _flag(name),
                 help=f"{Settings.model_fields[name].description}.",
                 metavar=_METAVARS.get(name),
                 rich_help_panel=field_group(name),
@@ -55,6 +60,11 @@ def takes_settings(command: Callable[..., None]) -> Callable[..., None]:
         if name != "stack"
     }
     return _with_options(command, "settings", options)
+
+
+def _flag(name: str) -> str:
+    flag = name.replace("_", "-")
+    return f"--{flag}/--no-{flag}" if _TYPES.get(name) is bool else f"--{flag}"
 
 
 def takes_parameters(command: Callable[..., None]) -> Callable[..., None]:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date
 from itertools import groupby
 from typing import Any
 
@@ -13,35 +12,14 @@ from numpy.typing import NDArray
 
 from insar.corrections.base import FittedCorrection, SeriesSample
 from insar.corrections.places import pixel_places, turned_toward
-from insar.errors import InputError, MissingInputError, OptionError
+from insar.delay_maps import ZenithDelay, require_dates
+from insar.errors import InputError, OptionError
 from insar.grid import Grid
 from insar.stack import Plane, Stack
 
 SECONDS_PER_DAY = 86_400.0
 LARGEST_TIME_DIFFERENCE_S = 1_800.0
 """Difference from the time of acquisition beyond which a map is mentioned as one of another time."""
-
-
-@dataclass(frozen=True, slots=True)
-class ZenithDelay:
-    """Delay of a signal from the zenith at one date.
-
-    Attributes
-    ----------
-    day
-        Date.
-    grid
-        Geographic, north up.
-    delay_m
-        (row, col) of `grid`, m, NaN where unknown.
-    utc_s
-        Time of day it is of, seconds since midnight UTC; None where unknown.
-    """
-
-    day: date
-    grid: Grid
-    delay_m: Plane
-    utc_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,19 +125,6 @@ class GacosCorrection:
         require_dates("GACOS", sample.dates, by_day)
         incidence = None if self.stack.geometry.incidence_angle is not None else self.incidence_deg
         return SlantDelay(self.stack, tuple(by_day[day] for day in sample.dates), incidence)
-
-
-def require_dates(subject: str, dates: Sequence[date], known: Mapping[date, Any]) -> None:
-    """Raise one `MissingInputError` that lists all dates without a map."""
-    missing = [f"{day:%Y%m%d}" for day in dates if day not in known]
-    if missing:
-        raise MissingInputError(
-            subject,
-            required=f"<date>.ztd with <date>.ztd.rsc, or <date>.ztd.tif, for each of the {len(dates)} dates",
-            found=f"none for {len(missing)}: {', '.join(missing)}",
-            remedy="Request these dates from gacos.net for the area and the time of the stack, or leave them out with "
-            "--exclude-dates",
-        )
 
 
 @dataclass(frozen=True, slots=True)

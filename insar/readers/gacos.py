@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 from affine import Affine
 
-from insar.corrections.gacos import ZenithDelay, require_dates
 from insar.days import parse_day
+from insar.delay_maps import ZenithDelay, require_dates
 from insar.errors import InputError, MissingInputError
 from insar.grid import Grid
 from insar.readers.attributes import number_of, read_rsc

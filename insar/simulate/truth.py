@@ -62,7 +62,7 @@ def write_truth(scene: SimulatedScene, stack: SimulatedScene, folder: Path) -> N
     (folder / "truth.json").write_text(json.dumps(_description(stack), indent=2, allow_nan=False) + "\n", "utf-8")
 
 
-def _quantities(scene: SimulatedScene) -> dict[str, NDArray[Any]]:
+def _quantities(scene: SimulatedScene) -> dict[str, Any]:
     fields = scene.fields
     quantities: dict[str, NDArray[Any]] = {
         "velocity": fields.velocity_m_per_year,

@@ -89,19 +89,22 @@ import insar
 from insar.blocks import ThreadRunner
 from insar.grid import RowCol
 from insar.inversion import BlockInverter
+from insar.chain import BlockChain
+from insar.rates import RateFitter
 
 def kilobytes(name):
     return int(re.search(name + r":\\s+(\\d+)", open("/proc/self/status").read())[1])
 
 stack = insar.open_stack(sys.argv[1])
-inverter = BlockInverter(stack, RowCol(3, 4), with_rate=True)
-inverter(slice(0, 1))  # kernels are loaded
+inverter = BlockInverter(stack, RowCol(3, 4), with_mean_coherence=True)
+chain = BlockChain(inverter, rates=RateFitter(inverter.dates))
+chain(slice(0, 1))  # kernels are loaded
 runner = ThreadRunner(2, int(sys.argv[2]))
-blocks = runner.row_blocks(stack.shape[0], inverter.bytes_per_row, rows_per_chunk=inverter.rows_per_chunk)
+blocks = runner.row_blocks(stack.shape[0], chain.bytes_per_row, rows_per_chunk=chain.rows_per_chunk)
 assert len(blocks) > 6
 open("/proc/self/clear_refs", "w").write("5")  # the peak is counted from here
 before = kilobytes("VmRSS")
-runner.map(blocks, inverter, lambda *_: None)
+runner.map(blocks, chain, lambda *_: None)
 print(1024 * (kilobytes("VmHWM") - before))
 """
 

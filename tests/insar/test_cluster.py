@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from chains import whole_chain
 
 import insar
 from insar import cluster, shipment
@@ -23,7 +24,6 @@ from insar.blocks import ThreadRunner
 from insar.cluster import ClusterError, ClusterRunner, open_runner, parse_cluster
 from insar.errors import InputError, OptionError
 from insar.grid import RowCol
-from insar.inversion import BlockInverter
 from insar.kernels.average import average_samples
 
 dask = pytest.importorskip("dask")
@@ -86,14 +86,14 @@ def _eventually(condition, seconds=10.0):
 
 def test_a_killed_worker_changes_no_byte(local_cluster, known_stack):
     stack = insar.open_stack(known_stack.path)
-    inverter = BlockInverter(stack, RowCol(3, 4), with_rate=True)
+    chain = whole_chain(stack, RowCol(3, 4))
     blocks = _single_rows(stack.shape[0])
 
     def slowly(rows):
         time.sleep(0.1)  # so that the worker is killed in the middle of a block
-        return inverter(rows)
+        return chain(rows)
 
-    expected = _collect(ThreadRunner(2), blocks, inverter)
+    expected = _collect(ThreadRunner(2), blocks, chain)
     results = {}
     killed = []
 
@@ -116,8 +116,8 @@ def test_a_killed_worker_changes_no_byte(local_cluster, known_stack):
     assert list(results) == list(expected)
     assert _bytes_of(results) == _bytes_of(expected)
     np.testing.assert_array_equal(
-        np.sum([result.coherence_count for result in results.values()], axis=0),
-        np.sum([result.coherence_count for result in expected.values()], axis=0),
+        np.sum([result.sums["coherence_count"] for result in results.values()], axis=0),
+        np.sum([result.sums["coherence_count"] for result in expected.values()], axis=0),
     )
 
 

@@ -80,6 +80,7 @@ def test_manifest_and_folder(result):
         "azimuth_angle",
         "acceleration",
         "seasonal_amplitude",
+        "dem_error",
     }
     assert manifest["summary"]["reference"]["how"] == "given"
     assert manifest["summary"]["pixels"]["no_data"] == 1

@@ -13,7 +13,8 @@ from affine import Affine
 
 from insar.errors import InputError, OptionError
 from insar.grid import Grid, LonLat, RowCol
-from insar.reference import find_reference, locate, reference_phase
+from insar.inversion import BlockInverter
+from insar.reference import find_reference, locate
 from insar.stack import Cube, Geometry, Pair, Plane, Stack
 
 ROWS, COLS = 60, 80
@@ -154,10 +155,14 @@ def test_an_area_is_averaged_over_its_complete_pixels():
     window = phase.astype(np.float32)[:, 3:6, 7:10].reshape(6, -1)
     complete = np.isfinite(window).all(axis=0)
     assert complete.sum() == 8
-    np.testing.assert_allclose(reference_phase(stack, RowCol(4, 8), 3), window[:, complete].mean(axis=1), rtol=1e-6)
+    np.testing.assert_allclose(
+        BlockInverter(stack, RowCol(4, 8), reference_size=3).reference_phase,
+        window[:, complete].mean(axis=1),
+        rtol=1e-6,
+    )
     corner = phase.astype(np.float32)[:, :3, :3].reshape(6, -1).mean(axis=1)
-    np.testing.assert_allclose(reference_phase(stack, RowCol(0, 0), 5), corner, rtol=1e-6)
-    np.testing.assert_array_equal(reference_phase(stack, RowCol(2, 1)), phase[:, 2, 1].astype(np.float32))
+    np.testing.assert_allclose(BlockInverter(stack, RowCol(0, 0), reference_size=5).reference_phase, corner, rtol=1e-6)
+    np.testing.assert_array_equal(BlockInverter(stack, RowCol(2, 1)).reference_phase, phase[:, 2, 1].astype(np.float32))
 
 
 def test_a_place_in_radar_coordinates_is_the_nearest_of_the_table():

@@ -10,7 +10,8 @@ from affine import Affine
 import insar
 from insar.corrections.base import SeriesSample
 from insar.corrections.chain import fit_corrections
-from insar.corrections.gacos import GacosCorrection, ZenithDelay
+from insar.corrections.gacos import GacosCorrection
+from insar.delay_maps import ZenithDelay
 from insar.errors import InputError, MissingInputError, OptionError
 from insar.grid import Grid, RowCol
 from insar.kernels.corrections import interpolate_bilinear

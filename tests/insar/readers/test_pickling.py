@@ -10,10 +10,10 @@ from dataclasses import fields
 import h5py
 import numpy as np
 import pytest
+from chains import whole_chain
 
 import insar
 from insar.grid import RowCol
-from insar.inversion import BlockInverter
 from insar.readers.hdf5 import ChunkedCube, LibraryCube
 from insar.shipment import pack
 from insar.simulate import LAYOUTS, SimulationParameters, simulate_scene, write_layout
@@ -80,11 +80,11 @@ def test_real_stacks(name, shared_data):
 
 
 def test_another_process_inverts_the_same_bytes(simulated, tmp_path):
-    inverter = BlockInverter(simulated, RowCol(30, 30), with_rate=True)
+    chain = whole_chain(simulated, RowCol(30, 30))
     rows = slice(0, 20)
-    expected = inverter(rows)
+    expected = chain(rows)
     parcel = tmp_path / "parcel"
-    parcel.write_bytes(pickle.dumps(pack(inverter)))
+    parcel.write_bytes(pickle.dumps(pack(chain)))
     code = (
         "import pickle, sys; from insar.shipment import compute_block\n"
         "result = compute_block(pickle.load(open(sys.argv[1], 'rb')), slice(0, 20))\n"
@@ -99,7 +99,7 @@ def test_another_process_inverts_the_same_bytes(simulated, tmp_path):
 
 
 def test_no_kernel_travels(simulated):
-    sent = pickle.dumps(BlockInverter(simulated, RowCol(30, 30), with_rate=True))
+    sent = pickle.dumps(whole_chain(simulated, RowCol(30, 30)))
     assert b"numba" not in sent
     assert len(sent) < 20_000 + 2 * BYTES_PER_PAIR * len(simulated.pairs)
 

@@ -1,0 +1,191 @@
+"""What is done with each block of rows, from interferograms to layers: the part of a run that blocks share out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import date
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from insar.corrections.base import SeriesSample
+from insar.corrections.chain import CorrectionChain
+from insar.dem_error import ViewGeometry
+from insar.inversion import BlockInverter
+from insar.quality import quality_flags
+from insar.rates import RateFitter
+from insar.stack import Geometry, Plane
+from insar.stopwatch import Stopwatch
+from insar.survey import lattice_of
+from insar.uncertainty import network_covariance, network_noise
+
+GEOMETRY_LAYERS = ("height", "incidence_angle", "azimuth_angle")
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Results of one block of rows.
+
+    Attributes
+    ----------
+    displacement_m
+        (date, row, col) m, corrected.
+    layers
+        (row, col) by name.
+    sums
+        Sums over the block's pixels by name; they add up over blocks.
+    seconds
+        Time of each part of the work by name.
+    """
+
+    displacement_m: NDArray[np.float32]
+    layers: dict[str, NDArray[Any]]
+    sums: dict[str, NDArray[Any]]
+    seconds: dict[str, float]
+
+
+@dataclass(frozen=True)
+class BlockChain:
+    """Everything that is done with a block of rows; safe to call from several threads; can be pickled.
+
+    Attributes
+    ----------
+    inverter
+        Reads the block, corrects its unwrapping and inverts it.
+    corrections
+        Taken out of the series; None for none.
+    rates
+        Fits the model of time, and takes height errors of the DEM out of the series where asked; None for a series
+        alone.
+    view
+        Of the pixels, where height errors are fitted.
+    with_rate
+        Whether the layers of the fit are kept; otherwise those of the height errors alone.
+    """
+
+    inverter: BlockInverter
+    corrections: CorrectionChain | None = None
+    rates: RateFitter | None = None
+    view: ViewGeometry | None = None
+    with_rate: bool = True
+
+    @property
+    def dates(self) -> tuple[date, ...]:
+        """Dates of the series."""
+        return self.inverter.dates
+
+    @property
+    def geometry(self) -> Geometry:
+        """Planes of the stack."""
+        return self.inverter.stack.geometry
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """Names of the layers that blocks have."""
+        names = list(self._fitted_layers)
+        if self.with_rate:
+            names.append("cumulative_displacement")
+        names += [*self.inverter.layers, "quality"]
+        if self.with_rate:
+            names += [name for name in GEOMETRY_LAYERS if getattr(self.geometry, name) is not None]
+        return tuple(names)
+
+    @property
+    def _fitted_layers(self) -> tuple[str, ...]:
+        if self.rates is None:
+            return ()
+        return self.rates.layers if self.with_rate else ("dem_error", "dem_error_std")
+
+    @property
+    def left_out(self) -> dict[str, str]:
+        """Layers that blocks do not have, and why."""
+        if self.rates is None or not self.with_rate:
+            return {}
+        reasons = dict(self.rates.left_out)
+        if self.inverter.stack.coherence is None:
+            reasons["mean_coherence"] = "the stack has no coherence"
+        reasons |= {
+            name: "the stack does not hold it" for name in GEOMETRY_LAYERS if getattr(self.geometry, name) is None
+        }
+        return reasons
+
+    @property
+    def bytes_per_row(self) -> int:
+        """Bytes of what one row is computed from and of its results."""
+        return self.inverter.bytes_per_row + 4 * self.inverter.stack.shape[1] * len(self.layers)
+
+    @property
+    def rows_per_chunk(self) -> int:
+        """Rows the storage keeps together."""
+        return self.inverter.rows_per_chunk
+
+    def __call__(self, rows: slice) -> Block:
+        """Work on some rows."""
+        inverted = self.inverter(rows)
+        series, layers = inverted.displacement_m, dict(inverted.layers)
+        watch = Stopwatch()
+        watch.add(inverted.seconds)
+        if self.corrections is not None:
+            with watch.step("correct the series"):
+                self.corrections.apply(series, rows)
+        if self.rates is not None:
+            with watch.step("fit the model of time"):
+                fitted = self._fit(self.rates, series, layers, rows)
+                layers |= {name: fitted[name] for name in self._fitted_layers}
+        if self.with_rate:
+            layers["cumulative_displacement"] = series[-1]
+            for name in GEOMETRY_LAYERS:
+                plane: Plane | None = getattr(self.geometry, name)
+                if plane is not None:
+                    layers[name] = np.asarray(plane.read(rows, slice(None)))
+        shadow = self.geometry.shadow_mask
+        layers["quality"] = quality_flags(
+            layers["subsets"],
+            layers["temporal_coherence"],
+            None if shadow is None else shadow.read(rows, slice(None)),
+            inverted.corrected,
+            layers.get("open_loops"),
+        )
+        return Block(series, layers, inverted.sums, watch.seconds)
+
+    def _fit(
+        self, rates: RateFitter, series: NDArray[np.float32], layers: Mapping[str, NDArray[Any]], rows: slice
+    ) -> dict[str, NDArray[Any]]:
+        stack = self.inverter.stack
+        noise = network_noise(
+            layers["residual_rms"],
+            layers["pairs_used"],
+            layers["subsets"],
+            self._network_covariance,
+            len(stack.pairs),
+        )
+        across = None if self.view is None else self.view.range_times_sine_m(rows, slice(None), stack.shape)
+        return rates.fit(series, noise=noise, range_times_sine_m=across).layers
+
+    @cached_property
+    def _network_covariance(self) -> NDArray[np.float64]:
+        return network_covariance(self.inverter.stack.pair_dates)
+
+
+def sample_series(inverter: BlockInverter, workers: int) -> SeriesSample:
+    """The uncorrected series on the lattice of a survey, that scene-wide corrections are estimated from."""
+    rows, cols = lattice_of(inverter.stack.shape)
+
+    def invert_row(row: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        block = inverter(slice(row, row + 1))
+        return block.displacement_m[:, 0, cols], block.layers["temporal_coherence"][0, cols]
+
+    with ThreadPoolExecutor(workers) as pool:
+        series, coherence = zip(*pool.map(invert_row, rows.tolist()), strict=True)
+    points = np.meshgrid(rows, cols, indexing="ij")
+    return SeriesSample(
+        inverter.dates,
+        points[0].ravel(),
+        points[1].ravel(),
+        np.concatenate(series, axis=1).astype(np.float64),
+        np.concatenate(coherence),
+    )

@@ -1,0 +1,3 @@
+"""The version of this package; no other module may say it."""
+
+VERSION = "0.1.0"
