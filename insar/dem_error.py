@@ -13,7 +13,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from insar import graph
 from insar.errors import InputError, OptionError
+from insar.graph import connected_subsets
 from insar.stack import Plane, Stack
 from insar.timefunctions import TimeModel
 
@@ -38,32 +40,27 @@ def date_baselines(stack: Stack) -> NDArray[np.float64]:
     InputError
         If the baselines are unknown, do not connect all dates, or are all zero.
     """
-    dates = stack.dates
-    place = {day: index for index, day in enumerate(dates)}
     stated = stack.perpendicular_baselines_m
-    known = np.flatnonzero(np.isfinite(stated))
-    incidence = np.zeros((len(known), len(dates)))
-    for row, index in enumerate(known):
-        pair = stack.pairs[index]
-        incidence[row, [place[pair.reference], place[pair.secondary]]] = -1.0, 1.0
-    free = incidence[:, 1:]
-    if len(known) == 0 or np.linalg.matrix_rank(free) < len(dates) - 1:
+    known = [pair for pair, baseline in zip(stack.pairs, stated, strict=True) if np.isfinite(baseline)]
+    subsets = connected_subsets(known)
+    if len(subsets) != 1 or subsets[0] != stack.dates:
         raise InputError(
             f"{stack.path} with --dem-error",
             required="perpendicular baselines of interferograms that connect all dates",
             found=f"baselines of {len(known)} of {len(stack.pairs)} interferograms",
             remedy="Add the baseline files, exclude the dates without, or leave the DEM error out",
         )
-    if not stated[known].any():
+    if not np.nan_to_num(stated).any():
         raise InputError(
             f"{stack.path} with --dem-error",
             required="perpendicular baselines",
             found="zero for all interferograms",
             remedy="Add the real baselines, or leave the DEM error out",
         )
-    baselines = np.zeros(len(dates))
-    baselines[1:] = np.linalg.lstsq(free, stated[known], rcond=None)[0]
-    return baselines * (stack.acquisition.baseline_sense or 1)
+    solved = graph.date_baselines(stack.pairs, stated)
+    baselines = np.array([solved[day] for day in stack.dates])
+    relative: NDArray[np.float64] = (baselines - baselines[0]) * (stack.acquisition.baseline_sense or 1)
+    return relative
 
 
 def dem_error_design(

@@ -18,13 +18,13 @@ from insar.blocks import Progress, available_workers, map_blocks, no_progress, r
 from insar.errors import InputError, OptionError, parse_choice
 from insar.grid import RowCol
 from insar.phase import los_per_radian
-from insar.reference import ReferenceChoice, find_reference, reference_window
+from insar.reference import ReferenceChoice, find_reference, reference_phase, reference_window
 from insar.series import TimeSeries
 from insar.solver import NetworkSolver, Norm
 from insar.stack import Cube, Stack
 from insar.stopwatch import Stopwatch
 from insar.unwrapping import UnwrapCorrection
-from insar.unwrapping_plan import UnwrapPlan
+from insar.unwrapping_plan import UnwrapPlan, plan_unwrapping
 from insar.weights import Weighting
 
 
@@ -277,6 +277,7 @@ def invert(
     reference: ReferenceChoice = "auto",
     reference_size: int = 1,
     looks: float | None = None,
+    unwrap_correction: UnwrapCorrection | str = UnwrapCorrection.NONE,
     workers: int | None = None,
     progress: Progress = no_progress,
 ) -> TimeSeries:
@@ -296,6 +297,9 @@ def invert(
         Pixels on a side, an odd number, of the area around the reference point whose average is the reference.
     looks
         Number of looks, where the weights need it and the stack does not say.
+    unwrap_correction
+        ``none``; ``closure``, whole cycles that loops give away; ``bridging``, of the unwrapper's regions; or
+        ``bridging+closure``.
     workers
         Threads; all processors where None.
     progress
@@ -319,10 +323,16 @@ def invert(
     if point.unusable_pairs:
         stack = stack.select([index for index in range(len(stack.pairs)) if index not in point.unusable_pairs])
     threads = workers or available_workers()
+    correction = parse_choice(UnwrapCorrection, unwrap_correction, "unwrap_correction")
+    unwrapping = None
+    if correction is not UnwrapCorrection.NONE:
+        at_point = reference_phase(stack, point.pixel)
+        unwrapping = plan_unwrapping(stack, correction, point.pixel, at_point, workers=threads, progress=progress)
     inverter = BlockInverter(
         stack,
         point.pixel,
         weighting=weighting,
+        unwrapping=unwrapping,
         looks=looks,
         norm=parse_choice(Norm, norm, "norm"),
         reference_size=reference_size,

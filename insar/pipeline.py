@@ -72,7 +72,7 @@ def run_chain(
     if _is_finished(output, fingerprint, overwrite=overwrite):
         logger.warning("%s is finished already; nothing to do", output)
         return output
-    for note in plan.full_stack.notes:
+    for note in (*plan.full_stack.notes, *plan.network.notes):
         logger.warning("%s", note)
     with watch.step("prepare corrections"):
         chain = prepare_chain(plan, with_rate=with_rate, progress=progress)

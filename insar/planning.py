@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from insar.blocks import available_workers
 from insar.config import Settings
+from insar.graph import date_baselines
 from insar.network import Network, select_network
 from insar.readers import open_stack
 from insar.reference import ReferencePoint, find_reference
@@ -57,15 +58,8 @@ class Plan:
     @cached_property
     def perpendicular_baselines_m(self) -> NDArray[np.float64]:
         """(date,) relative to the first date, by least squares from those of the pairs; NaN where none is known."""
-        dates = {day: place for place, day in enumerate(self.stack.dates)}
-        known = np.flatnonzero(np.isfinite(self.stack.perpendicular_baselines_m))
-        if not len(known):
-            return np.full(len(dates), np.nan)
-        incidence = np.zeros((len(known), len(dates)))
-        for row, index in enumerate(known):
-            pair = self.stack.pairs[index]
-            incidence[row, [dates[pair.reference], dates[pair.secondary]]] = -1.0, 1.0
-        baselines = np.linalg.lstsq(incidence, self.stack.perpendicular_baselines_m[known], rcond=None)[0]
+        known = date_baselines(self.stack.pairs, self.stack.perpendicular_baselines_m)
+        baselines = np.array([known.get(day, np.nan) for day in self.stack.dates])
         relative: NDArray[np.float64] = baselines - baselines[0]
         return relative
 
