@@ -85,7 +85,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--folder", type=Path, help="scratch space, 4 GB")
     parser.add_argument("--stack", type=Path, help="where the stack is, or is to be kept")
-    parser.add_argument("--side", type=int, default=1000, help="rows and columns of the scene")
+    parser.add_argument("--side", type=int, default=1200, help="rows and columns of the map; the radar grid has fewer")
     parser.add_argument("--options", default=OPTIONS, help=f"of `insar run`, by default {OPTIONS}")
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--json", type=Path, help="also write the figures here")
