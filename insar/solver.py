@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from insar.elimination import EliminationPlan, plan_elimination
 from insar.errors import OptionError
-from insar.weights import Weighting, interpolation_table, weight_table
+from insar.weights import Weighting, weight_table
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +99,7 @@ class NetworkSolver:
         self.plan: EliminationPlan = plan_elimination(ends, days)
         self.weighting = weighting
         self.norm = norm
-        self._lookup = interpolation_table(weight_table(weighting, looks))
+        self._lookup = weight_table(weighting, looks)
 
     def solve(
         self,

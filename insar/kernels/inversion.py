@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from insar.elimination import EliminationPlan
 from insar.kernels.jit import kernel
+from insar.weights import MAX_COHERENCE
 
 TILE = 128
 """Pixels solved side by side: long enough to fill the vector units, short enough for the second-level cache."""
@@ -35,6 +36,8 @@ L1_LEAST_RESIDUAL = 1e-4
 WEIGHT_NONE = 0
 WEIGHT_TABLE = 1
 WEIGHT_GIVEN = 2
+
+_LEAST_REST = 1.0 - MAX_COHERENCE**2
 
 _TWO_PI = np.float32(2.0 * np.pi)
 _INVERSE_TWO_PI = np.float32(0.5 / np.pi)
@@ -66,13 +69,16 @@ def _weigh_samples(
             # Comparisons are false for NaN, which therefore falls in cell 0, whose weight is 0.
             coherence = tables[pixel]
             usable = np.isfinite(samples[pixel]) and coherence > 0.0
-            at = np.float32(min(coherence, 1.0)) * scale + np.float32(1.0) if usable else np.float32(0.0)
+            at = np.float32(min(coherence, MAX_COHERENCE)) * scale + np.float32(1.0) if usable else np.float32(0.0)
             cells[pixel] = np.int32(at)
             weights[pixel] = at - np.float32(cells[pixel])
         for pixel in range(count):
             # Unsigned, so that no check for negative indices keeps the loop from being vectorised.
             cell = np.uint32(cells[pixel])
-            weights[pixel] = lookup[cell, 0] + weights[pixel] * lookup[cell, 1]
+            rest = 1.0 - np.float64(tables[pixel]) * np.float64(tables[pixel])
+            # False for NaN, too, whose weight is 0.
+            divisor = rest if rest > _LEAST_REST else _LEAST_REST
+            weights[pixel] = (lookup[cell, 0] + weights[pixel] * lookup[cell, 1]) / divisor
     for pixel in range(count):
         there[pixel] = weights[pixel] > 0.0
 
@@ -489,9 +495,8 @@ def invert_pixels(
     reference_phase
         (pair,) rad, subtracted from every pixel.
     mode, tables, lookup
-        `WEIGHT_NONE`; `WEIGHT_TABLE` with coherence (pair, pixel) and a table of weights: a row of zeros, then for
-        coherences evenly spread over 0..1 the weight and its step to the next; `WEIGHT_GIVEN` with weights
-        (pair, pixel). A weight that is not positive removes the sample.
+        `WEIGHT_NONE`; `WEIGHT_TABLE` with coherence (pair, pixel) and the table of `insar.weights.weight_table`;
+        `WEIGHT_GIVEN` with weights (pair, pixel). A weight that is not positive removes the sample.
     plan
         What `insar.elimination.plan_elimination` gives.
     norm

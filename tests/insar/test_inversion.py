@@ -16,8 +16,9 @@ from scipy import optimize
 from insar.errors import OptionError
 from insar.inversion import invert_network
 from insar.kernels.inversion import TILE
+from insar.quality import Quality, quality_flags
 from insar.solver import NetworkSolver, Norm
-from insar.weights import Weighting, weight_table
+from insar.weights import Weighting, sample_weights
 
 
 def _noise(seed, pairs, pixels, *, gaps):
@@ -138,12 +139,37 @@ def test_coherence_becomes_the_weight_it_should(weighting):
     phase = _noise(8, pairs, 150, gaps=0.1).astype(np.float32)
     coherence = np.random.default_rng(9).uniform(0.05, 0.98, phase.shape).astype(np.float32)
     coherence[2, :5] = np.nan
-    table = weight_table(weighting, 20)
-    weights = np.interp(coherence.astype(np.float64), np.linspace(0, 1, len(table)), table)
-    weights[np.isnan(coherence)] = 0.0
+    weights = np.nan_to_num(sample_weights(coherence, weighting, 20))
     series = NetworkSolver(pairs, weighting=weighting, looks=20).solve(phase, coherence=coherence, dtype=np.float64)
     np.testing.assert_allclose(series.series, minimum_norm_series(phase, pairs, weights), atol=1e-5)
     assert series.pairs_used[0] == np.isfinite(phase[:, 0]).sum() - int(np.isfinite(phase[2, 0]))
+
+
+@pytest.mark.parametrize("subsets", [0, 1, 2, 3])
+@pytest.mark.parametrize("gaps", [0.0, 0.15])
+@pytest.mark.parametrize("weighting", list(Weighting))
+def test_every_weighting_with_gaps_and_subsets_equals_the_pseudo_inverse(weighting, gaps, subsets):
+    """As `insar run` solves: float32 samples, coherences and series; weights by their formulas, not by the table."""
+    whole = sequential_network(24, 3)
+    dates = sorted({day for pair in whole for day in pair})
+    part = {day: index * max(subsets, 1) // len(dates) for index, day in enumerate(dates)}
+    pairs = [pair for pair in whole if part[pair[0]] == part[pair[1]]]
+    phase = _noise(21, pairs, 60, gaps=gaps).astype(np.float32)
+    if subsets == 0:
+        phase[:, ::7] = np.nan
+    coherence = np.random.default_rng(22).uniform(0.05, 0.98, phase.shape).astype(np.float32)
+    weights = sample_weights(coherence, weighting, 40)
+    solver = NetworkSolver(pairs, weighting=weighting, looks=40)
+    solved = solver.solve(phase, coherence=coherence if weighting.needs_coherence else None)
+    expected = minimum_norm_series(phase, pairs, weights)
+    assert np.nanmax(np.abs(solved.series - expected)) < 1e-5
+    np.testing.assert_array_equal(np.isnan(solved.series), np.isnan(expected))
+    empty = ~np.isfinite(phase).any(axis=0)
+    assert empty.any() == (subsets == 0)
+    assert (solved.subsets[empty] == 0).all()
+    assert (solved.subsets[~empty] >= max(subsets, 1)).all()
+    if gaps == 0.0:
+        assert (solved.subsets[~empty] == max(subsets, 1)).all()
 
 
 def _least_absolute(phase, pairs, weights):
@@ -248,6 +274,14 @@ def test_wrong_weights_shape():
         invert_network(np.zeros((3, 5)), pairs, np.ones((3, 4)))
 
 
+def _incidence(pairs):
+    dates = sorted({day for pair in pairs for day in pair})
+    incidence = np.zeros((len(pairs), len(dates)))
+    for row, (first, second) in enumerate(pairs):
+        incidence[row, [dates.index(first), dates.index(second)]] = -1.0, 1.0
+    return incidence
+
+
 def test_etna_gaps_and_rank_deficiency(shared_data):
     with h5py.File(shared_data / "etna_envisat" / "Etna_sample.h5") as source:
         phase = source["igram"][()].reshape(214, -1)
@@ -257,5 +291,11 @@ def test_etna_gaps_and_rank_deficiency(shared_data):
             for row in source["Jmat"][()]
         ]
     result = NetworkSolver(pairs).solve(phase, dtype=np.float64)
-    assert np.count_nonzero(result.subsets > 1) == 137
+    split = result.subsets > 1
+    assert np.count_nonzero(split) == 137
+    flags = quality_flags(result.subsets, result.temporal_coherence)
+    np.testing.assert_array_equal((flags & Quality.GAP_FILLED) != 0, split)
+    assert not (flags & Quality.NO_DATA).any()
+    rank = [np.linalg.matrix_rank(_incidence(pairs)[np.isfinite(phase[:, pixel])]) for pixel in range(400)]
+    np.testing.assert_array_equal(np.array(rank) < len(result.series) - 1, split)
     np.testing.assert_allclose(result.series, minimum_norm_series(phase, pairs), atol=1e-9)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from insar.errors import OptionError
-from insar.weights import Weighting, interpolation_table, phase_variance, weight_table
+from insar.weights import Weighting, phase_variance, sample_weights, weight_table
 
 
 @pytest.mark.parametrize("looks", [1, 4.5, 20, 300])
@@ -45,16 +45,31 @@ def test_single_look_closed_form():
     np.testing.assert_allclose(phase_variance(coherence, 1), expected, rtol=1e-4)
 
 
-def test_variance_weights_are_its_inverse():
-    table = weight_table(Weighting.VARIANCE, 10)
-    coherence = np.linspace(0, 1, len(table))
-    np.testing.assert_allclose(table[512], 1 / phase_variance(coherence[512], 10))
-    assert np.all(np.diff(table[:-1]) > 0)
+def test_weights_by_their_formulas():
+    coherence = np.array([0.1, 0.5, 0.9, 0.999, 1.0, np.nan])
+    limited = np.minimum(coherence, 0.999)
+    np.testing.assert_array_equal(sample_weights(coherence, Weighting.NONE), np.ones(6))
+    np.testing.assert_array_equal(sample_weights(coherence, Weighting.COHERENCE), coherence)
+    np.testing.assert_allclose(sample_weights(coherence, Weighting.VARIANCE, 10), 1 / phase_variance(limited, 10))
+    np.testing.assert_allclose(
+        sample_weights(coherence, Weighting.FISHER, 10), 20 * limited**2 / (1 - limited**2), rtol=1e-12
+    )
 
 
-def test_interpolation_table_starts_with_no_weight():
-    table = interpolation_table(np.array([1.0, 2.0, 4.0]))
-    np.testing.assert_array_equal(table, [[0, 0], [1, 1], [2, 2], [4, 0]])
+@pytest.mark.parametrize("looks", [1, 9, 80, 2000])
+@pytest.mark.parametrize("weighting", [Weighting.VARIANCE, Weighting.FISHER])
+def test_the_table_is_interpolated_to_the_formula(weighting, looks):
+    table = weight_table(weighting, looks)
+    np.testing.assert_array_equal(table[0], 0.0)
+    coherence = np.random.default_rng(5).uniform(0.02, 0.9989, 4000)
+    at = coherence * (len(table) - 2) + 1
+    cell = at.astype(int)
+    found = (table[cell, 0] + (at - cell) * table[cell, 1]) / (1 - coherence**2)
+    np.testing.assert_allclose(found, sample_weights(coherence, weighting, looks), rtol=5e-4 if looks == 1 else 5e-5)
+
+
+def test_no_table_is_needed_for_coherence_itself():
+    assert not weight_table(Weighting.COHERENCE, None).any()
 
 
 def test_looks_are_required():
