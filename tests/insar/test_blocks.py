@@ -63,10 +63,10 @@ def test_chunks_taller_than_memory_are_cut_where_it_costs_least(allowed, height)
 
 
 def test_threads_keep_to_the_memory_there_is(monkeypatch):
-    monkeypatch.setattr(blocks_module, "available_memory", lambda: 18_000_000)
-    # Half of it, for three copies of three blocks; chunks of 256 rows would take ten times as much.
+    monkeypatch.setattr(blocks_module, "available_memory", lambda: 12_000_000)
+    # Half of it, for two copies of three blocks; chunks of 256 rows would take ten times as much.
     assert ThreadRunner(2).row_blocks(1024, 10_000, rows_per_chunk=256)[0].stop == 100
-    assert ThreadRunner(2, 1_800_000).row_blocks(1024, 10_000, rows_per_chunk=256)[0].stop == 20
+    assert ThreadRunner(2, 1_200_000).row_blocks(1024, 10_000, rows_per_chunk=256)[0].stop == 20
     monkeypatch.setattr(blocks_module, "available_memory", lambda: None)
     assert ThreadRunner(2).row_blocks(1024, 10_000, rows_per_chunk=256)[0].stop == 256
     assert len(ThreadRunner(3).row_blocks(1024, 10_000)) >= 3 * BLOCKS_PER_WORKER
@@ -112,7 +112,7 @@ print(1024 * (kilobytes("VmHWM") - before))
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="memory is measured by /proc")
 @pytest.mark.parametrize("compression", [None, "lzf"])
 def test_blocks_take_no_more_memory_than_allowed(known_stack, tmp_path, compression):
-    limit = 90_000_000
+    limit = 60_000_000
     path = tmp_path / "ifgramStack.h5"
     rows, cols = 320, 600
     with h5py.File(known_stack.path) as source, h5py.File(path, "w") as sink:

@@ -254,12 +254,12 @@ def test_blocks_fit_the_smallest_worker():
 
     runner = ClusterRunner(Client())
     assert runner.workers == 7
-    # Half of 12 MB for three copies of five blocks.
-    assert max(block.stop - block.start for block in runner.row_blocks(9000, 10_000)) == 6_000_000 // 15 // 10_000
+    # Half of 12 MB for two copies of five blocks.
+    assert max(block.stop - block.start for block in runner.row_blocks(9000, 10_000)) == 6_000_000 // 10 // 10_000
     assert ClusterRunner(Client(), workers=3).workers == 3
     assert ClusterRunner(Client(), expected_jobs=10).workers == 40
     with pytest.raises(OptionError, match="--memory-limit"):
-        ClusterRunner(Client(), memory_limit=100_000).row_blocks(1000, 10_000)
+        ClusterRunner(Client(), memory_limit=90_000).row_blocks(1000, 10_000)
 
 
 def test_one_thread_of_linear_algebra(runner):
