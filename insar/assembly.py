@@ -81,7 +81,7 @@ class Results:
         begin = self.workspace.rows_done
         if begin:
             logger.info("going on at row %d of %d", begin, rows)
-        sums = {name: np.asarray(values) for name, values in self.workspace.sums.items()}
+        sums = self.workspace.sums
         blocks = runner.row_blocks(rows, self.chain.bytes_per_row, rows_per_chunk=self.chain.rows_per_chunk)
 
         def keep(block: slice, result: Block) -> None:
@@ -91,7 +91,7 @@ class Results:
             for name, values in result.sums.items():
                 sums[name] = sums.get(name, 0) + values
             self.work.add(result.seconds)
-            self.workspace.mark(block.stop, {name: values.tolist() for name, values in sums.items()})
+            self.workspace.mark(block.stop, sums)
             progress("invert", block.stop, rows)
 
         remaining = [slice(max(block.start, begin), block.stop) for block in blocks if block.stop > begin]
@@ -160,7 +160,7 @@ class Results:
     def summary(self, seconds: dict[str, float]) -> dict[str, Any]:
         """What the manifest and the report say of the run."""
         plan = self.plan
-        sums = {name: np.asarray(values) for name, values in self.workspace.sums.items()}
+        sums = self.workspace.sums
         coherence: dict[Pair, float] = {}
         if "coherence_sum" in sums:
             coherence = {
@@ -201,8 +201,8 @@ class Results:
             **self._done_to_the_series(sums),
             "timing_seconds": {name: round(taken, 3) for name, taken in seconds.items()},
             "slowest_step": max(seconds, key=seconds.__getitem__),
-            "block_seconds": {name: round(taken, 3) for name, taken in self.work.seconds.items()},
-            "slowest_part_of_blocks": max(self.work.seconds, key=self.work.seconds.__getitem__, default=None),
+            "block_seconds": self.work.rounded,
+            "slowest_part_of_blocks": self.work.slowest,
         }
 
     def _done_to_the_series(self, sums: dict[str, NDArray[Any]]) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from insar.corrections.base import SeriesSample
 from insar.corrections.chain import CorrectionChain
 from insar.dem_error import ViewGeometry
 from insar.inversion import BlockInverter
+from insar.layers import row_slices
 from insar.quality import quality_flags
 from insar.rates import RateFitter
 from insar.stack import Geometry, Plane
@@ -171,16 +172,32 @@ class BlockChain:
         return network_covariance(self.inverter.stack.pair_dates)
 
 
+ROWS_PER_BAND = 4
+"""Neighbouring rows of the sample: reading four in one go costs hardly more than one."""
+
+
+def _bands(lattice: NDArray[np.intp], rows: int) -> list[slice]:
+    """As many rows as the lattice has, in bands of neighbours around every fourth of its rows."""
+    if len(lattice) == rows:
+        return list(row_slices(rows, ROWS_PER_BAND))
+    centres = lattice[ROWS_PER_BAND // 2 :: ROWS_PER_BAND].tolist()
+    starts = [min(centre, rows - ROWS_PER_BAND) for centre in centres]
+    return [slice(start, start + ROWS_PER_BAND) for start in starts]
+
+
 def sample_series(inverter: BlockInverter, workers: int) -> SeriesSample:
     """The uncorrected series on the lattice of a survey, that scene-wide corrections are estimated from."""
-    rows, cols = lattice_of(inverter.stack.shape)
+    lattice, cols = lattice_of(inverter.stack.shape)
+    bands = _bands(lattice, inverter.stack.shape[0])
 
-    def invert_row(row: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        block = inverter(slice(row, row + 1))
-        return block.displacement_m[:, 0, cols], block.layers["temporal_coherence"][0, cols]
+    def invert_band(band: slice) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        block = inverter(band)
+        count = len(inverter.dates)
+        return block.displacement_m[:, :, cols].reshape(count, -1), block.layers["temporal_coherence"][:, cols].ravel()
 
     with ThreadPoolExecutor(workers) as pool:
-        series, coherence = zip(*pool.map(invert_row, rows.tolist()), strict=True)
+        series, coherence = zip(*pool.map(invert_band, bands), strict=True)
+    rows = np.concatenate([np.arange(band.start, band.stop) for band in bands])
     points = np.meshgrid(rows, cols, indexing="ij")
     return SeriesSample(
         inverter.dates,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import re
 import shutil
@@ -317,6 +316,8 @@ def _connect(address: str) -> Iterator[tuple[distributed.Client, int]]:
 
 def _require_scheduler(address: str) -> None:
     """Ask who listens at an address: a client that cannot connect leaves threads and messages of its own behind."""
+    import asyncio
+
     from distributed import Security
     from distributed.core import rpc
 

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from insar.blocks import Progress, available_workers, map_blocks, no_progress, row_blocks
+from insar.blocks import Progress, ThreadRunner, available_workers, no_progress
 from insar.errors import InputError, OptionError, parse_choice
 from insar.grid import RowCol
 from insar.phase import los_per_radian
@@ -347,8 +347,9 @@ def invert(
             layers.setdefault(name, np.empty((rows, cols), dtype=values.dtype))[block] = values
         progress("invert", block.stop, rows)
 
-    blocks = row_blocks(rows, inverter.bytes_per_row, rows_per_chunk=inverter.rows_per_chunk, workers=threads)
-    map_blocks(blocks, inverter, keep, workers=threads)
+    runner = ThreadRunner(threads)
+    blocks = runner.row_blocks(rows, inverter.bytes_per_row, rows_per_chunk=inverter.rows_per_chunk)
+    runner.map(blocks, inverter, keep)
     return TimeSeries(stack, inverter.dates, displacement, point.pixel, layers)
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from insar.blocks import Progress, available_workers, map_blocks, row_blocks
+from insar.blocks import Progress, ThreadRunner
 from insar.config import Settings
 from insar.days import parse_day
 from insar.errors import MissingInputError
@@ -146,8 +146,8 @@ class MovedLayers:
 
     def _fill(self, target: FlatArray, arrays: Mapping[str, FlatArray], progress: Progress) -> None:
         dates, rows, cols = self.series.displacement_m.shape
-        workers = self.settings.workers or available_workers()
-        blocks = row_blocks(rows, 8 * dates * cols, workers=workers, memory_limit=self.settings.memory_bytes)
+        runner = ThreadRunner(self.settings.workers, self.settings.memory_bytes)
+        blocks = runner.row_blocks(rows, 8 * dates * cols)
 
         def keep(block: slice, computed: tuple[NDArray[np.float32], dict[str, NDArray[Any]]]) -> None:
             target.write_rows(block, computed[0])
@@ -155,7 +155,7 @@ class MovedLayers:
                 arrays[name].write_rows(block, values)
             progress("move the reference", block.stop, rows)
 
-        map_blocks(blocks, self._compute, keep, workers=workers)
+        runner.map(blocks, self._compute, keep)
 
     def _compute(self, rows: slice) -> tuple[NDArray[np.float32], dict[str, NDArray[Any]]]:
         before = self.series.displacement_m[:, rows]

@@ -18,11 +18,10 @@ from insar.errors import InsarError, OptionError
 from insar.placement import place_stack
 from insar.planning import Plan, plan_run
 from insar.preparation import prepare_chain
-from insar.report import write_report
 from insar.stopwatch import Stopwatch
 from insar.workspace import Workspace
 from insar.writers.manifest import NAME as MANIFEST
-from insar.writers.manifest import checksum, read_manifest, write_manifest
+from insar.writers.manifest import add_to_summary, checksum, read_manifest, write_manifest
 
 logger = logging.getLogger(__name__)
 
@@ -90,7 +89,12 @@ def run_chain(
         results = Results(plan, chain, placement, workspace)
         with (
             watch.step("invert"),
-            open_runner(settings.cluster, workers=settings.workers, memory_limit=settings.memory_bytes) as runner,
+            open_runner(
+                settings.cluster,
+                workers=settings.workers,
+                memory_limit=settings.memory_bytes,
+                files=[settings.stack, *settings.more_stacks],
+            ) as runner,
         ):
             results.fill(runner, progress)
         products = workspace.folder / "products"
@@ -117,8 +121,11 @@ def run_chain(
             finished=datetime.now(UTC),
         )
         if with_rate:
+            from insar.report import write_report  # with the libraries that draw
+
             with watch.step("write the report"):
                 write_report(products)
+            add_to_summary(products, {"timing_seconds": watch.rounded, "slowest_step": watch.slowest})
         workspace.close()
         _publish(products, output)
     except InsarError:

@@ -42,6 +42,8 @@ class Plan:
         Reduced to the interferograms used.
     reference
         The reference point.
+    survey
+        Of `stack`, where one was needed.
     """
 
     settings: Settings
@@ -49,6 +51,7 @@ class Plan:
     network: Network
     stack: Stack
     reference: ReferencePoint
+    survey: Survey | None = None
 
     @property
     def workers(self) -> int:
@@ -95,15 +98,18 @@ def plan_run(settings: Settings) -> Plan:
     survey = survey_stack(full_stack, settings.workers) if settings.min_coherence is not None else None
     network = choose_network(full_stack, settings, survey)
     stack = full_stack.select(network.kept)
+    survey = None if survey is None else _reduced(survey, list(network.kept))
     if settings.reference_choice == "auto":
-        survey = _reduced(survey, network) if survey is not None else survey_stack(stack, settings.workers)
+        survey = survey or survey_stack(stack, settings.workers)
     reference = find_reference(stack, settings.reference_choice, survey)
     if reference.unusable_pairs:
+        used = [index for index in range(len(stack.pairs)) if index not in reference.unusable_pairs]
         network = network.without(
             [network.kept[index] for index in reference.unusable_pairs], "no data at the reference point"
         )
         stack = full_stack.select(network.kept)
-    return Plan(settings, full_stack, network, stack, reference)
+        survey = None if survey is None else _reduced(survey, used)
+    return Plan(settings, full_stack, network, stack, reference, survey)
 
 
 def open_stacks(settings: Settings) -> Stack:
@@ -128,8 +134,7 @@ def choose_network(stack: Stack, settings: Settings, survey: Survey | None = Non
     )
 
 
-def _reduced(survey: Survey, network: Network) -> Survey:
-    kept = list(network.kept)
+def _reduced(survey: Survey, kept: list[int]) -> Survey:
     return Survey(
         survey.rows,
         survey.cols,

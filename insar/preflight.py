@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from insar.blocks import WORKING_COPIES, row_blocks
+from insar.blocks import WORKING_COPIES, ThreadRunner
 from insar.config import Settings, render_settings
 from insar.description import describe_stack, render_description
 from insar.errors import OptionError
@@ -111,13 +111,8 @@ def _estimate(plan: Plan) -> dict[str, float | int]:
     """Memory from the block plan, time from one block inverted twice: the first compiles or loads the kernels."""
     chain = prepare_chain(plan, with_rate=True)
     rows = plan.stack.shape[0]
-    blocks = row_blocks(
-        rows,
-        chain.bytes_per_row,
-        rows_per_chunk=chain.rows_per_chunk,
-        workers=plan.workers,
-        memory_limit=plan.settings.memory_bytes,
-    )
+    runner = ThreadRunner(plan.workers, plan.settings.memory_bytes)
+    blocks = runner.row_blocks(rows, chain.bytes_per_row, rows_per_chunk=chain.rows_per_chunk)
     sample = blocks[len(blocks) // 2]
     chain(slice(sample.start, sample.start + 1))
     begun = time.perf_counter()

@@ -43,6 +43,7 @@ def prepare_chain(plan: Plan, *, with_rate: bool, progress: Progress = no_progre
             settings.unwrap_correction,
             pixel,
             reference_phase(stack, pixel),
+            survey=plan.survey,
             workers=plan.workers,
             progress=progress,
         )

@@ -440,7 +440,7 @@ def _processing(result: ResultFolder) -> list[str]:
 
 
 def _slowest(summary: Mapping[str, Any]) -> str:
-    text = f"The slowest step was: {summary['slowest_step']}."
+    text = f"The slowest step before this page was: {summary['slowest_step']}."
     parts = summary.get("block_seconds")
     if isinstance(parts, Mapping) and parts:
         listed = ", ".join(f"{name} {seconds:.1f} s" for name, seconds in sorted(parts.items(), key=lambda at: -at[1]))

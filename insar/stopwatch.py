@@ -20,6 +20,16 @@ class Stopwatch:
         self.seconds: dict[str, float] = {}
         self._announce = announce
 
+    @property
+    def rounded(self) -> dict[str, float]:
+        """Seconds to the millisecond."""
+        return {name: round(taken, 3) for name, taken in self.seconds.items()}
+
+    @property
+    def slowest(self) -> str | None:
+        """Step that took longest; None without any."""
+        return max(self.seconds, key=self.seconds.__getitem__, default=None)
+
     @contextmanager
     def step(self, name: str) -> Iterator[None]:
         """Time what is done inside."""

@@ -12,8 +12,11 @@ from insar.errors import OptionError
 MAX_COHERENCE = 0.999
 """Coherence above which weights no longer grow: the variance of a perfectly coherent sample would be 0."""
 
+MAX_LOOKS = 8000
+"""Looks above which the density of the phase is too narrow for double precision."""
+
 TABLE_INTERVALS = 8192
-SPLINE_NODES = 257
+POLYNOMIAL_DEGREE = 96
 
 
 class Weighting(StrEnum):
@@ -61,9 +64,12 @@ def phase_variance(coherence: ArrayLike, looks: float) -> NDArray[np.float64]:
     """
     from scipy.special import gammaln, hyp2f1
 
-    if not looks >= 1:
+    if not 1 <= looks <= MAX_LOOKS:
         raise OptionError(
-            "looks", required="a number of looks of at least 1", found=str(looks), remedy="Give it with --looks"
+            "looks",
+            required=f"a number of looks from 1 to {MAX_LOOKS}",
+            found=str(looks),
+            remedy="Give it with --looks; more than that weigh alike",
         )
     given = np.asarray(coherence, dtype=np.float64)
     c = np.clip(given, 0.0, 1.0)[..., None]
@@ -116,18 +122,19 @@ def weight_table(weighting: Weighting, looks: float | None) -> NDArray[np.float6
     """(cell, 2) `sample_weights` times ``1 - c^2``, and the step to the next, for the kernel to interpolate.
 
     A first cell of weight 0 is followed by coherences evenly spread over 0..1. The factor takes out the pole at
-    coherence 1, so that what is left is smooth; it is known at a few hundred coherences, crowded where it bends (near 0
-    with many looks, near 1 with few), and a cubic spline through them fills the table. Interpolated weights are good to
+    coherence 1, so that what is left is smooth; it is computed at some hundred coherences, crowded where it bends (near
+    0 with many looks, near 1 with few), and a polynomial through them fills the table. Interpolated weights are good to
     5e-5 of themselves, and with a single look to 5e-4. Empty where weights need no table.
     """
     if not weighting.needs_looks:
         return np.zeros((2, 2))
-    from scipy.interpolate import CubicSpline
+
+    def without_pole(place: NDArray[np.float64]) -> NDArray[np.float64]:
+        rest = np.exp(-(place**4))
+        return sample_weights(np.sqrt(1.0 - rest), weighting, looks) * rest
 
     last = -np.log1p(-(MAX_COHERENCE**2))
-    node = np.linspace(0.0, last**0.25, SPLINE_NODES)
-    rest = np.exp(-(node**4))
-    smooth = CubicSpline(node, sample_weights(np.sqrt(1.0 - rest), weighting, looks) * rest)
+    smooth = np.polynomial.Chebyshev.interpolate(without_pole, POLYNOMIAL_DEGREE, domain=[0.0, last**0.25])
     even = np.linspace(0.0, 1.0, TABLE_INTERVALS + 1)[:-1]
     table = np.zeros((TABLE_INTERVALS + 2, 2))
     table[1:-1, 0] = smooth((-np.log1p(-(even**2))) ** 0.25)

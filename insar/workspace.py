@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
+
+_ROWS_DONE = "rows_done"
 
 
 class FlatArray:
@@ -74,33 +76,34 @@ class Workspace:
 
     def __init__(self, folder: Path, fingerprint: str) -> None:
         self.folder = folder
-        self._state_file = folder / "state.json"
-        state = self._read_state()
-        if state.get("fingerprint") != fingerprint:
+        self._mark_file = folder / "mark.npz"
+        named = folder / "fingerprint"
+        if not named.is_file() or named.read_text(encoding="ascii") != fingerprint:
             if folder.exists():
                 shutil.rmtree(folder)
             folder.mkdir(parents=True)
-            state = {"fingerprint": fingerprint, "rows_done": 0, "sums": {}}
-        self._state: dict[str, Any] = state
+            named.write_text(fingerprint, encoding="ascii")
+        self._sums = self._read_mark()
+        self._rows_done = int(self._sums.pop(_ROWS_DONE, 0))
         self._arrays: list[FlatArray] = []
 
     @property
     def rows_done(self) -> int:
         """Rows of the stack that are inverted and written."""
-        return int(self._state["rows_done"])
+        return self._rows_done
 
     @property
-    def sums(self) -> dict[str, list[float]]:
+    def sums(self) -> dict[str, NDArray[Any]]:
         """Sums over the rows done."""
-        sums: dict[str, list[float]] = self._state["sums"]
-        return sums
+        return dict(self._sums)
 
-    def mark(self, rows_done: int, sums: dict[str, list[float]]) -> None:
+    def mark(self, rows_done: int, sums: Mapping[str, NDArray[Any]]) -> None:
         """Record that all rows before `rows_done` are written."""
-        self._state.update(rows_done=rows_done, sums=sums)
-        partial = self._state_file.with_suffix(".partial")
-        partial.write_text(json.dumps(self._state), encoding="utf-8")
-        partial.replace(self._state_file)
+        self._rows_done, self._sums = rows_done, dict(sums)
+        partial = self._mark_file.with_name("partial.npz")
+        content: dict[str, Any] = {_ROWS_DONE: np.array(rows_done), **self._sums}
+        np.savez(partial, **content)
+        partial.replace(self._mark_file)
 
     def array(self, name: str, shape: tuple[int, ...], dtype: DTypeLike) -> FlatArray:
         """An array of the workspace, with what an earlier try wrote in it."""
@@ -122,9 +125,8 @@ class Workspace:
         self.close()
         shutil.rmtree(self.folder, ignore_errors=True)
 
-    def _read_state(self) -> dict[str, Any]:
-        try:
-            state: dict[str, Any] = json.loads(self._state_file.read_text(encoding="utf-8"))
-        except (FileNotFoundError, json.JSONDecodeError):
+    def _read_mark(self) -> dict[str, NDArray[Any]]:
+        if not self._mark_file.is_file():
             return {}
-        return state
+        with np.load(self._mark_file, allow_pickle=False) as content:
+            return {name: content[name] for name in content.files}

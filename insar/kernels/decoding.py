@@ -59,3 +59,21 @@ def copy_decoded(
                     value = source[pixel]
                     usable = np.isfinite(value) and value != no_data
                     target[pixel] = value * factor + offset if usable else nothing
+
+
+@kernel
+def decode_in_place(values: NDArray[np.float32], no_data: np.float32, factor: np.float32, offset: np.float32) -> None:
+    """Decode (row, col) values: ``stored * factor + offset``, NaN where it is `no_data` (NaN: none) or not finite."""
+    rows, cols = values.shape
+    nothing = np.float32(np.nan)
+    is_plain = factor == np.float32(1.0) and offset == np.float32(0.0)
+    for row in range(rows):
+        line = values[row]
+        if is_plain:  # the sum with 0 would turn -0 into 0
+            for col in range(cols):
+                value = line[col]
+                line[col] = value if np.isfinite(value) and value != no_data else nothing
+        else:
+            for col in range(cols):
+                value = line[col]
+                line[col] = value * factor + offset if np.isfinite(value) and value != no_data else nothing

@@ -72,7 +72,9 @@ def _reader(processor: str) -> Reader:
 
 
 def _recognise(path: Path) -> str:
-    matches = [name for name in PROCESSORS if _reader(name).recognises(path)]
+    # Importing a reader takes time, and MintPy alone keeps a stack in one file.
+    likely = ("mintpy",) if path.is_file() else PROCESSORS
+    matches = [name for name in likely if _reader(name).recognises(path)]
     if len(matches) == 1:
         return matches[0]
     if matches:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import resource
 import threading
@@ -57,13 +58,13 @@ class OpenFiles:
     Parameters
     ----------
     limit
-        Files kept open; by default half of what the operating system allows this process, at most 512.
+        Files kept open; by default half of what the operating system allows this process, at most 4096.
     """
 
     def __init__(self, limit: int | None = None) -> None:
         if limit is None:
             soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-            limit = max(8, min(512, soft // 2)) if soft != resource.RLIM_INFINITY else 512
+            limit = max(8, min(4096, soft // 2)) if soft != resource.RLIM_INFINITY else 4096
         self._limit = limit
         self._lock = threading.Lock()
         self._open: OrderedDict[Path, OpenFile] = OrderedDict()
@@ -96,7 +97,9 @@ class OpenFiles:
         excess = len(self._open) - self._limit
         if excess <= 0:
             return
-        for path in [path for path, entry in self._open.items() if entry.users == 0][:excess]:
+        # Those not used for longest come first: hardly any more than these are looked at.
+        idle = (path for path, entry in self._open.items() if entry.users == 0)
+        for path in list(itertools.islice(idle, excess)):
             os.close(self._open.pop(path).descriptor)
 
 

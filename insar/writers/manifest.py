@@ -161,6 +161,13 @@ def replace_layers(
     return _written(folder, content)
 
 
+def add_to_summary(folder: Path, more: Mapping[str, Any]) -> Path:
+    """Add entries to the summary of a manifest, in place of those of the same name."""
+    content = read_manifest(folder)
+    content["summary"] = {**content["summary"], **more}
+    return _written(folder, content)
+
+
 def _written(folder: Path, content: Mapping[str, Any]) -> Path:
     target = folder / NAME
     partial = folder / f".{NAME}.partial"
