@@ -16,6 +16,7 @@ def measure(command: list[str], folder: Path) -> dict[str, float]:
     """
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     log = folder / "log.txt"
+    os.sync()  # what an earlier process has written must not reach the disk while this one is timed
     begun = time.perf_counter()
     with log.open("w") as sink:
         process = subprocess.Popen(command, cwd=folder, stdout=sink, stderr=subprocess.STDOUT, env=environment)

@@ -215,7 +215,14 @@ class Results:
         if self.chain.corrections is not None:
             reports["corrections"] = self.chain.corrections.facts
         if self.chain.rates is not None:
-            reports["rate"] = self.chain.rates.facts
+            reports["rate"] = dict(self.chain.rates.facts)
+            if self.chain.view is not None and sums.get("series_count"):
+                with_error, without = sums["squares_with_dem_error"], sums["squares_without_dem_error"]
+                reports["dem_error"] = {
+                    **self.chain.view.facts,
+                    "rms_before_m": float(np.sqrt(with_error / sums["series_count"])),
+                    "rms_after_m": float(np.sqrt(without / sums["series_count"])),
+                }
         return reports
 
     def _pixel_census(self) -> dict[str, int]:

@@ -128,6 +128,7 @@ class BlockChain:
         """Work on some rows."""
         inverted = self.inverter(rows)
         series, layers = inverted.displacement_m, dict(inverted.layers)
+        sums = dict(inverted.sums)
         watch = Stopwatch()
         watch.add(inverted.seconds)
         if self.corrections is not None:
@@ -135,7 +136,7 @@ class BlockChain:
                 self.corrections.apply(series, rows)
         if self.rates is not None:
             with watch.step("fit the model of time"):
-                fitted = self._fit(self.rates, series, layers, rows)
+                fitted = self._fit(self.rates, series, layers, rows, sums)
                 layers |= {name: fitted[name] for name in self._fitted_layers}
         if self.with_rate:
             layers["cumulative_displacement"] = series[-1]
@@ -151,10 +152,15 @@ class BlockChain:
             inverted.corrected,
             layers.get("open_loops"),
         )
-        return Block(series, layers, inverted.sums, watch.seconds)
+        return Block(series, layers, sums, watch.seconds)
 
     def _fit(
-        self, rates: RateFitter, series: NDArray[np.float32], layers: Mapping[str, NDArray[Any]], rows: slice
+        self,
+        rates: RateFitter,
+        series: NDArray[np.float32],
+        layers: Mapping[str, NDArray[Any]],
+        rows: slice,
+        sums: dict[str, NDArray[Any]],
     ) -> dict[str, NDArray[Any]]:
         stack = self.inverter.stack
         noise = network_noise(
@@ -165,11 +171,22 @@ class BlockChain:
             len(stack.pairs),
         )
         across = None if self.view is None else self.view.range_times_sine_m(rows, slice(None), stack.shape)
-        return rates.fit(series, noise=noise, range_times_sine_m=across).layers
+        if not rates.corrects_dem:
+            return rates.fit(series, noise=noise).layers
+        sums["series_count"], sums["squares_with_dem_error"] = _power(series)
+        fitted = rates.fit(series, noise=noise, range_times_sine_m=across).layers
+        _, sums["squares_without_dem_error"] = _power(series)
+        return fitted
 
     @cached_property
     def _network_covariance(self) -> NDArray[np.float64]:
         return network_covariance(self.inverter.stack.pair_dates)
+
+
+def _power(series: NDArray[np.float32]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Number and sum of squares of the values of a series after its first date, NaN left out."""
+    known = series[1:, np.isfinite(series[-1])]
+    return np.array(known.size), np.array(np.einsum("dp,dp->", known, known, dtype=np.float64))
 
 
 ROWS_PER_BAND = 4

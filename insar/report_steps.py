@@ -108,6 +108,12 @@ def describe_dem_error(result: ResultFolder) -> list[str]:
     told = "Height in the DEM minus height of the terrain, which was taken out of the series."
     if deviation is not None and np.isfinite(deviation.values).any():
         told += f" Its standard deviation is {np.nanmedian(deviation.values):.2g} m at half of the pixels or more."
+    facts = result.summary.get("dem_error")
+    if isinstance(facts, Mapping) and "rms_before_m" in facts:
+        before, after = 1e3 * facts["rms_before_m"], 1e3 * facts["rms_after_m"]
+        told += (
+            f" The root mean square of the series, motion included, was {before:.2f} mm before and {after:.2f} after."
+        )
     return [heading("Height errors of the DEM"), pictures([Picture(file, "DEM error", told)])]
 
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import logging
 import os
 import resource
 import sys
+from typing import NoReturn
 
 MOST_FILES = 8192
 """Files that may be open at the same time, if the system lets us: a stack has some hundred to a few thousand."""
@@ -29,7 +31,21 @@ def main() -> None:
     _keep_memory()
     from insar.cli.app import app, run_app
 
-    run_app(app)
+    try:
+        run_app(app)
+    except SystemExit as ending:
+        _leave(ending.code)
+
+
+def _leave(code: str | int | None) -> NoReturn:
+    """End the process at once: every file is closed, and taking apart what was imported takes 0.4 s."""
+    if isinstance(code, str):
+        sys.stderr.write(f"{code}\n")
+    logging.shutdown()
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError):  # nobody reads any more
+            stream.flush()
+    os._exit(code if isinstance(code, int) else int(code is not None))
 
 
 def _allow_many_files() -> None:
