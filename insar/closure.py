@@ -169,9 +169,6 @@ def _complete(
     around: Sequence[Sequence[tuple[int, int]]],
 ) -> None:
     """Add shortest loops until all are sums of those found: the candidates of Horton (1987), by elimination mod 2."""
-    basis: dict[int, int] = {}
-    for loop in found:
-        _is_independent(basis, loop)
     reached: set[int] = set()
     subsets = 0
     for day in range(len(around)):
@@ -179,8 +176,11 @@ def _complete(
             subsets += 1
             reached |= _paths_from(around, day, len(around)).keys()
     rank = len(ends) - len(around) + subsets
-    if len(basis) == rank:
-        return
+    basis: dict[int, int] = {}
+    for loop in found:
+        _is_independent(basis, loop)
+        if len(basis) == rank:
+            return
     candidates = set()
     for root in range(len(around)):
         paths = _paths_from(around, root, LONGEST_LOOP // 2)
