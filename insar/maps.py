@@ -32,7 +32,7 @@ QUALITY_CLASSES: tuple[tuple[str, int, str], ...] = (
 """What a pixel of several flags is shown as: the first that applies. Name, bits, colour."""
 
 
-_TICKS_IN, _LABEL_IN, _RIGHT_IN, _TOP_IN = 0.4, 0.25, 0.95, 0.12
+_TICKS_IN, _LABEL_IN, _RIGHT_IN, _TOP_IN = 0.4, 0.25, 0.95, 0.22
 """Room for tick labels, an axis label, the colour bar with its label, and above the map."""
 
 _BAR_IN = 0.17
