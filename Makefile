@@ -37,8 +37,10 @@ lint: $(VENV)/.linters ## ruff, mypy --strict, import directions
 
 check: test lint ## everything a change must pass
 
-bench: $(VENV)/.installed ## benchmarks against peers, as ratios (long)
+bench: $(VENV)/.installed ## benchmarks, as ratios (long)
 	$(BIN)/python benchmarks/inversion.py $(if $(MINTPY_BIN),--mintpy $(MINTPY_BIN))
+	$(BIN)/python benchmarks/chain.py
+	$(BIN)/python benchmarks/scaling.py
 
 $(VENV)/.docs: $(VENV)/.installed
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[docs]'
