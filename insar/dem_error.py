@@ -167,12 +167,19 @@ class ViewGeometry:
         return angles
 
 
-def view_geometry(stack: Stack) -> ViewGeometry:
+def view_geometry(stack: Stack, incidence_deg: float | None = None) -> ViewGeometry:
     """Where slant range and incidence angle of a stack's pixels come from.
 
     The range follows from the incidence angle, the radius of the Earth and the height of the platform where these are
     known; else it is the stated one, that of each column in radar coordinates and one for all pixels of a map. Where
     incidence angles are absent they follow from the range of each column, or are that of the scene's middle.
+
+    Parameters
+    ----------
+    stack
+        What it is for.
+    incidence_deg
+        Of all pixels, where the stack does not hold that of each; None to use what the stack says.
 
     Raises
     ------
@@ -183,6 +190,8 @@ def view_geometry(stack: Stack) -> ViewGeometry:
     has_triangle = seen.earth_radius_m is not None and seen.platform_height_m is not None
     step = seen.range_pixel_size_m if stack.in_radar_coordinates else None
     incidence: Plane | float | None = stack.geometry.incidence_angle
+    if incidence is None:
+        incidence = incidence_deg
     if incidence is None and not (has_triangle and step and seen.starting_range_m):
         incidence = seen.incidence_angle_deg
     has_incidence = incidence is not None
@@ -198,7 +207,8 @@ def view_geometry(stack: Stack) -> ViewGeometry:
             found=f"neither {' nor '.join(missing)}, nor both of Earth radius and platform height"
             if not has_triangle
             else f"no {missing[0]}",
-            remedy="Add the geometry files and the metadata of the pass, or leave the DEM error out",
+            remedy="Add the geometry files and the metadata of the pass, give the incidence angle with --incidence, or "
+            "leave the DEM error out",
         )
     return ViewGeometry(
         incidence,

@@ -59,7 +59,7 @@ def prepare_chain(plan: Plan, *, with_rate: bool, progress: Progress = no_progre
     )
     rates = view = None
     if settings.dem_error:
-        view = view_geometry(stack)
+        view = view_geometry(stack, settings.incidence)
     if with_rate or settings.dem_error:
         # Dates that do not tell the terms apart are refused before the work starts, not in its first block.
         rates = RateFitter(

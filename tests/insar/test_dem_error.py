@@ -140,6 +140,22 @@ def test_a_view_that_is_not_known(stack, keep_geometry, unknown, word):
         view_geometry(replace(stack, geometry=geometry, acquisition=acquisition))
 
 
+def test_an_incidence_that_is_given_stands_in_for_one_that_is_absent(stack):
+    bare = replace(
+        stack,
+        geometry=Geometry(),
+        acquisition=replace(stack.acquisition, earth_radius_m=None, platform_height_m=None, incidence_angle_deg=None),
+    )
+    with pytest.raises(InputError, match="--incidence"):
+        view_geometry(bare)
+    given = view_geometry(bare, 40.0).range_times_sine_m(*EVERYTHING, stack.shape)
+    first = stack.acquisition.starting_range_m * math.sin(math.radians(40.0))
+    assert given.shape == stack.shape
+    assert given[0, 0] == pytest.approx(first, rel=1e-9)
+    held = view_geometry(stack).range_times_sine_m(*EVERYTHING, stack.shape)
+    np.testing.assert_array_equal(view_geometry(stack, 40.0).range_times_sine_m(*EVERYTHING, stack.shape), held)
+
+
 def test_baselines_that_say_nothing(stack):
     with pytest.raises(InputError, match="zero for all"):
         date_baselines(replace(stack, perpendicular_baselines_m=np.zeros(len(stack.pairs))))
