@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from insar.blocks import BlockRunner, Result, ThreadRunner, row_blocks
 from insar.errors import InsarError, OptionError
+from insar.extras import import_extra
 from insar.shipment import Refusal, compute_block, forget, pack, require_versions, versions, worker_facts
 
 if TYPE_CHECKING:
@@ -108,10 +109,7 @@ def open_runner(
     if name == "local":
         yield ThreadRunner(workers, memory_limit)
         return
-    try:
-        import distributed  # noqa: F401
-    except ImportError as error:
-        raise _not_installed(name, "distributed") from error
+    import_extra("distributed", "cluster", f"--cluster {name}")
     connection = _submit_jobs(workers) if name == "slurm" else _connect(name)
     with _without_chatter(), connection as (client, expected_jobs):
         _check_workers(client, files)
@@ -356,11 +354,8 @@ def _require_scheduler(address: str) -> None:
 
 @contextmanager
 def _submit_jobs(jobs: int | None) -> Iterator[tuple[distributed.Client, int]]:
-    try:
-        import dask.config
-        from dask_jobqueue import SLURMCluster
-    except ImportError as error:
-        raise _not_installed("slurm", "dask-jobqueue") from error
+    SLURMCluster = import_extra("dask_jobqueue", "cluster", "--cluster slurm").SLURMCluster
+    import dask.config
     from distributed import Client
 
     if jobs is None:
@@ -421,12 +416,3 @@ def _check_workers(client: distributed.Client, files: Sequence[Path | str]) -> N
                 found="no such file or folder",
                 remedy="Put the stack on a disk that all workers see",
             )
-
-
-def _not_installed(cluster: str, package: str) -> OptionError:
-    return OptionError(
-        f"--cluster {cluster}",
-        required=f"the package {package}",
-        found="none installed",
-        remedy="pip install 'scarp[cluster]'",
-    )

@@ -245,7 +245,10 @@ def test_too_few_levels_are_refused(tmp_path, levels):
 
 def test_hours_around_a_moment():
     hours = [utc(f"2020-01-01T{hour:02d}:00") for hour in (0, 1, 6, 18)]
-    at = lambda text: hours_around(utc(f"2020-01-01T{text}"), hours)  # noqa: E731
+
+    def at(text):
+        return hours_around(utc(f"2020-01-01T{text}"), hours)
+
     assert at("00:15") == {hours[0]: 0.75, hours[1]: 0.25}
     assert at("01:00") == {hours[1]: 1.0}
     assert at("03:30") == {hours[1]: 0.5, hours[2]: 0.5}
@@ -276,7 +279,10 @@ def test_an_inverted_stack_loses_the_delay_and_keeps_the_motion(tmp_path):
             for early, late in zip(hours[::2], hours[1::2], strict=True)
         ]
     )
-    same_everywhere = lambda hour, *_: weather(hour, 46.0, 7.0)  # noqa: E731
+
+    def same_everywhere(hour, *_):
+        return weather(hour, 46.0, 7.0)
+
     (tmp_path / "era5").mkdir()
     write_era5(tmp_path / "era5" / "all.nc", same_everywhere, hours, lat, lon)
     with h5py.File(tmp_path / "stack" / "inputs" / "ifgramStack.h5", "a") as file:

@@ -52,7 +52,9 @@ def test_nodes_that_the_file_does_not_have_are_unknown(tmp_path):
 
 @pytest.mark.parametrize("stored", [[359.5, 359.75, 0.0, 0.25], [-0.5, -0.25, 0.0, 0.25], [0.0, 0.25, 359.5, 359.75]])
 def test_longitudes_count_by_whole_turns(tmp_path, stored):
-    by_turn = lambda hour, lat, lon: Atmosphere(temperature_k=280.0 + (lon + 180.0) % 360.0 - 180.0)  # noqa: E731
+    def by_turn(_hour, _lat, lon):
+        return Atmosphere(temperature_k=280.0 + (lon + 180.0) % 360.0 - 180.0)
+
     write_era5(tmp_path / "era5.nc", by_turn, HOURS[:1], LAT, np.array(stored))
     (file,) = find_weather(tmp_path)
     assert file.step_deg == (0.25, 0.25)
