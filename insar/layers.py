@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,10 @@ TOWARD_SATELLITE = "positive toward the satellite"
 DOWNSLOPE = "positive down the slope"
 EASTWARD = "positive to the east"
 UPWARD = "positive up"
+COHERENCE_LOST = "positive where coherence was lost at the event"
+COHERENCE_REGAINED = "positive where coherence came back after the event"
+CHANGED_AT_EVENT = "positive where the surface changed at the event"
+BRIGHTER_AFTER = "positive where brighter after the event"
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,16 +131,88 @@ LAYERS: dict[str, LayerDefinition] = {
         LayerDefinition("east_velocity_std", "m/yr", "Standard deviation of the rate to the east"),
         LayerDefinition("vertical_velocity", "m/yr", "Vertical rate, motion to the north taken as none", UPWARD),
         LayerDefinition("vertical_velocity_std", "m/yr", "Standard deviation of the vertical rate"),
+        LayerDefinition("coherence_pre", "1", "Mean coherence of the pairs before the event, 0 to 1"),
+        LayerDefinition("coherence_co", "1", "Mean coherence of the pairs across the event, 0 to 1"),
+        LayerDefinition("coherence_post", "1", "Mean coherence of the pairs after the event, 0 to 1"),
+        LayerDefinition(
+            "damage_proxy",
+            "1",
+            "Coherence before the event minus coherence across it, matched in its histogram where asked for",
+            COHERENCE_LOST,
+        ),
+        LayerDefinition(
+            "coherence_loss", "1", "CECL: coherence before the event minus coherence across it", COHERENCE_LOST
+        ),
+        LayerDefinition(
+            "coherence_recovery", "1", "PECI: coherence after the event minus coherence across it", COHERENCE_REGAINED
+        ),
+        LayerDefinition("coherence_change_sum", "1", "Sum of coherence loss and recovery", CHANGED_AT_EVENT),
+        LayerDefinition("coherence_change_max", "1", "The larger of coherence loss and recovery", CHANGED_AT_EVENT),
+        LayerDefinition(
+            "boxcar_sibling",
+            "1",
+            "Bx-S: boxcar minus sibling coherence of the pair across the event",
+            "negative where a pixel lost more coherence than those like it around it",
+        ),
+        LayerDefinition(
+            "damage_zscore",
+            "1",
+            "Coherence lost at the event, in standard deviations of the pairs before it",
+            COHERENCE_LOST,
+        ),
+        LayerDefinition(
+            "damage_significant",
+            "class",
+            "1 no loss of coherence; 2 loss at the false-alarm rate asked for; 0 unknown",
+            dtype="uint8",
+            nodata=0,
+        ),
+        LayerDefinition(
+            "siblings", "count", "Pixels alike in amplitude behind the sibling coherence", dtype="uint16", nodata=0
+        ),
+        LayerDefinition("seasonal_coherence", "1", "Median coherence of the pairs within the season, 0 to 1"),
+        LayerDefinition(
+            "seasonal_amplitude", "dB", "Mean amplitude of the images within the season, 20 log10, as stored"
+        ),
+        LayerDefinition("images_pre", "count", "Images behind the median before the event", dtype="uint16", nodata=0),
+        LayerDefinition("images_post", "count", "Images behind the median after the event", dtype="uint16", nodata=0),
     )
 }
 """Layers of an `insar` result, by name."""
 
 
 _STEP = re.compile(r"step_(\d{8})(_std)?")
+_BACKSCATTER = re.compile(r"(vv|vh|hh|hv)_(pre|post|difference|amplitude_mean)")
+_ORBIT = re.compile(r"(.+)_(ascending|descending)")
+
+_BACKSCATTER_MEANINGS = {
+    "pre": "Median backscatter before the event",
+    "post": "Median backscatter after the event",
+    "difference": "Median backscatter after the event minus that before it",
+    "amplitude_mean": "Mean amplitude of the backscatter within the season, 20 log10",
+}
 
 
 def layer_definition(name: str) -> LayerDefinition:
-    """What a layer holds: one of `LAYERS`, or ``step_YYYYMMDD`` of a model of time; raises `KeyError` for no layer."""
+    """What a layer holds.
+
+    Parameters
+    ----------
+    name
+        One of `LAYERS`; ``step_YYYYMMDD`` of a model of time; backscatter such as ``vv_post``; any of them with
+        ``_ascending`` or ``_descending`` where a result has both passes.
+
+    Raises
+    ------
+    KeyError
+        No layer has this name.
+    """
+    if (orbit := _ORBIT.fullmatch(name)) is not None:
+        plain = layer_definition(orbit[1])
+        return replace(plain, name=name, description=f"{plain.description}; {orbit[2]} pass")
+    if (backscatter := _BACKSCATTER.fullmatch(name)) is not None:
+        meaning = f"{_BACKSCATTER_MEANINGS[backscatter[2]]}, {backscatter[1].upper()}"
+        return LayerDefinition(name, "dB", meaning, BRIGHTER_AFTER if backscatter[2] == "difference" else None)
     step = _STEP.fullmatch(name)
     if step is None:
         return LAYERS[name]
