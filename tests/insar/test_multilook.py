@@ -16,7 +16,7 @@ from insar.grid import Grid
 from insar.multilook import multilook_geometry, multilook_grid
 from insar.slc import SlcStack
 from insar.stack import Geometry, Plane
-from insar.windows import Looks
+from insar.windows import ONE_LOOK, Looks
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class NoImages:
         raise AssertionError
 
 
-def _slc(geometry: Geometry, looks: Looks = Looks(1, 1)) -> SlcStack:
+def _slc(geometry: Geometry, looks: Looks = ONE_LOOK) -> SlcStack:
     days = (date(2024, 1, 1), date(2024, 1, 13))
     return SlcStack(Path("slc"), "isce", days, Grid.radar(7, 11), NoImages(), geometry=geometry, geometry_looks=looks)
 
