@@ -183,8 +183,13 @@ LAYERS: dict[str, LayerDefinition] = {
 
 _STEP = re.compile(r"step_(\d{8})(_std)?")
 _BACKSCATTER = re.compile(r"(vv|vh|hh|hv)_(pre|post|difference|amplitude_mean)")
+_PAIR = re.compile(r"(coherence|sibling)/\d{8}_\d{8}")
 _ORBIT = re.compile(r"(.+)_(ascending|descending)")
 
+_PAIR_MEANINGS = {
+    "coherence": "Coherence of the pair, 0 to 1",
+    "sibling": "Coherence of the pair over the pixels that are alike in amplitude, 0 to 1",
+}
 _BACKSCATTER_MEANINGS = {
     "pre": "Median backscatter before the event",
     "post": "Median backscatter after the event",
@@ -199,8 +204,9 @@ def layer_definition(name: str) -> LayerDefinition:
     Parameters
     ----------
     name
-        One of `LAYERS`; ``step_YYYYMMDD`` of a model of time; backscatter such as ``vv_post``; any of them with
-        ``_ascending`` or ``_descending`` where a result has both passes.
+        One of `LAYERS`; ``step_YYYYMMDD`` of a model of time; backscatter such as ``vv_post``; the coherence of one
+        pair, ``coherence/YYYYMMDD_YYYYMMDD``; any of them with ``_ascending`` or ``_descending`` where a result has
+        both passes.
 
     Raises
     ------
@@ -213,6 +219,8 @@ def layer_definition(name: str) -> LayerDefinition:
     if (backscatter := _BACKSCATTER.fullmatch(name)) is not None:
         meaning = f"{_BACKSCATTER_MEANINGS[backscatter[2]]}, {backscatter[1].upper()}"
         return LayerDefinition(name, "dB", meaning, BRIGHTER_AFTER if backscatter[2] == "difference" else None)
+    if (pair := _PAIR.fullmatch(name)) is not None:
+        return LayerDefinition(name, "1", _PAIR_MEANINGS[pair[1]])
     step = _STEP.fullmatch(name)
     if step is None:
         return LAYERS[name]

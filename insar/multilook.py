@@ -109,4 +109,5 @@ class CellMeans:
         if self.is_angle:
             apart -= _FULL_CIRCLE_DEG * np.round(apart / _FULL_CIRCLE_DEG)
         means = around[..., 0] + apart.sum(axis=2) / np.maximum(count, 1)
-        return np.where(count > 0, means, np.nan).astype(fine.dtype)
+        cells_known: NDArray[np.float64] = np.where(count > 0, means, np.nan)
+        return cells_known if fine.dtype == np.float64 else cells_known.astype(np.float32)
