@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,15 +33,21 @@ from insar.report_page import (
     Picture,
     Section,
     facts_table,
-    files_table,
     folded,
-    heading,
     list_table,
-    nested_table,
     paragraph,
     picture,
     pictures,
     render_page,
+)
+from insar.report_parts import (
+    describe_processing,
+    described_grid,
+    described_spread,
+    fixed_decimals,
+    list_files,
+    report_footer,
+    write_page,
 )
 from insar.report_steps import (
     describe_accelerations,
@@ -52,8 +57,6 @@ from insar.report_steps import (
     find_step_concerns,
 )
 from insar.result import ResultFolder
-
-NAME = "report.html"
 
 _HOW_TO_READ = (
     "Displacements and rates are along the line of sight of the radar: positive is toward the satellite, negative away "
@@ -96,24 +99,17 @@ def write_report(folder: Path) -> Path:
         Section("network", "Network", _network(result)),
         Section("unwrapping", "Unwrapping", describe_unwrapping(result)),
         Section("corrections", "Corrections", [*describe_corrections(result), *describe_dem_error(result)]),
-        Section("files", "Layers and files", _files(result)),
-        Section("processing", "Processing", _processing(result)),
+        Section("files", "Layers and files", list_files(result)),
+        Section("processing", "Processing", describe_processing(result)),
     ]
     page = render_page(
         _title(result),
         _subtitle(result),
         [*find_concerns(result), *find_step_concerns(result)],
         sections,
-        _footer(result),
+        report_footer(result),
     )
-    target = folder / NAME
-    partial = folder / f".{NAME}.partial"
-    try:
-        partial.write_text(page, encoding="utf-8")
-        partial.replace(target)
-    finally:
-        partial.unlink(missing_ok=True)
-    return target
+    return write_page(folder, page)
 
 
 def _example_points(result: ResultFolder) -> list[ExamplePoint]:
@@ -136,14 +132,8 @@ def _subtitle(result: ResultFolder) -> str:
     )
 
 
-def _footer(result: ResultFolder) -> str:
-    version = (result.manifest.get("versions") or {}).get("scarp", "")
-    finished = str(result.manifest.get("finished") or "")[:19].replace("T", " ")
-    return f"scarp {version}" + (f", finished {finished} UTC" if finished else "")
-
-
 def _key_figures(result: ResultFolder) -> list[tuple[str, str]]:
-    inputs, grid = result.inputs, result.grid
+    inputs = result.inputs
     sensor = inputs.get("acquisition") or {}
     facts = [("Stack", f"{inputs.get('path', 'unknown')} ({inputs.get('processor', 'unknown processor')})")]
     wavelength = inputs.get("wavelength_m")
@@ -164,11 +154,7 @@ def _key_figures(result: ResultFolder) -> list[tuple[str, str]]:
         facts.append(("Interferograms", f"{sum(pair.kept for pair in pairs)} used of {len(pairs)}"))
     elif inputs.get("pairs"):
         facts.append(("Interferograms", str(len(inputs["pairs"]))))
-    width, height = grid.resolution
-    where = "radar coordinates" if grid.crs is None else grid.crs if len(grid.crs) < 40 else "own CRS"
-    unit = "" if grid.crs is None else "°" if grid.is_geographic else " m" if grid.is_metric else ""
-    size = "" if grid.crs is None else f", pixels of {width:.4g}{unit} x {height:.4g}{unit}"
-    facts.append(("Grid", f"{grid.rows:,} rows x {grid.cols:,} columns, {where}{size}"))
+    facts.append(("Grid", described_grid(result.grid)))
     facts += _reference_facts(result)
     if "valid" in result.census:
         facts.append(("Pixels with a result", format_percent(result.census["valid"])))
@@ -182,7 +168,7 @@ def _key_figures(result: ResultFolder) -> list[tuple[str, str]]:
     ):
         preview = result.preview(name)
         if preview is not None:
-            facts.append((label, _spread(preview, factor, unit)))
+            facts.append((label, described_spread(preview, factor, unit)))
     return facts
 
 
@@ -204,17 +190,6 @@ def _reference_facts(result: ResultFolder) -> list[tuple[str, str]]:
     if isinstance(told.get("score"), float):
         parts.append(f"score {told['score']:.2f} of 1")
     return [("Reference point", "; ".join(parts))] if parts else []
-
-
-def _spread(preview: Preview, factor: float, unit: str) -> str:
-    finite = preview.values[np.isfinite(preview.values)] * factor
-    if not finite.size:
-        return "no valid pixel"
-    low, middle, high = (float(edge) for edge in np.percentile(finite, [2, 50, 98]))
-    largest = max(abs(low), abs(high))
-    decimals = max(0, 2 - math.floor(math.log10(largest))) if largest > 0 else 0
-    texts = [_fixed(value, decimals) for value in (middle, low, high)]
-    return f"median {texts[0]} {unit}".rstrip() + f"; 96 % of pixels between {texts[1]} and {texts[2]} {unit}".rstrip()
 
 
 def _velocity(result: ResultFolder, points: Sequence[ExamplePoint]) -> list[str]:
@@ -283,10 +258,10 @@ def _series(result: ResultFolder, points: Sequence[ExamplePoint]) -> list[str]:
                 point.reason,
                 f"{point.pixel.row}, {point.pixel.col}",
                 _place(result.grid.lonlat(point.pixel)),
-                _fixed(rate * 1e3, 1),
-                _fixed(spread * 1e3, 1),
-                _fixed(displacement[-1] * 1e3, 1),
-                _fixed(result.value("temporal_coherence", point.pixel), 2),
+                fixed_decimals(rate * 1e3, 1),
+                fixed_decimals(spread * 1e3, 1),
+                fixed_decimals(displacement[-1] * 1e3, 1),
+                fixed_decimals(result.value("temporal_coherence", point.pixel), 2),
             )
         )
     save_figure(draw_series(series.dates, panels), result.folder / FIGURES / "timeseries.png")
@@ -390,70 +365,8 @@ def _network(result: ResultFolder) -> list[str]:
     return body
 
 
-def _files(result: ResultFolder) -> list[str]:
-    rows = [
-        (
-            name,
-            str(layer.get("file", "")),
-            str(layer.get("unit", "")),
-            "; ".join(str(layer[key]) for key in ("description", "sign") if layer.get(key)),
-            str(layer.get("sha256", "")),
-        )
-        for name, layer in result.layers.items()
-    ]
-    rows += [
-        (str(file.get("file", "")), str(file.get("file", "")), "", "", str(file.get("sha256", "")))
-        for file in result.manifest.get("files") or []
-    ]
-    body = [files_table(rows)] if rows else []
-    left_out = result.manifest.get("left_out") or []
-    if left_out:
-        body.append(heading("Not made"))
-        body.append(facts_table((str(entry.get("name")), str(entry.get("reason"))) for entry in left_out))
-    return body
-
-
-def _processing(result: ResultFolder) -> list[str]:
-    body = []
-    timing = result.summary.get("timing_seconds") or result.summary.get("timing")
-    if isinstance(timing, Mapping) and timing:
-        body.append(heading("Time taken"))
-        if result.summary.get("slowest_step"):
-            body.append(paragraph(_slowest(result.summary)))
-        body.append(
-            facts_table(
-                (str(step), f"{seconds:.1f} s" if isinstance(seconds, (int, float)) else str(seconds))
-                for step, seconds in timing.items()
-            )
-        )
-    configuration = result.manifest.get("configuration")
-    if isinstance(configuration, Mapping) and configuration:
-        body.append(folded("Configuration", nested_table(configuration)))
-    versions = result.manifest.get("versions")
-    if isinstance(versions, Mapping) and versions:
-        body.append(folded("Versions", nested_table(versions)))
-    shown = {"network", "timing", "timing_seconds", "block_seconds", "unwrapping", "corrections"}
-    further: dict[str, Any] = {name: value for name, value in result.summary.items() if name not in shown}
-    if further:
-        body.append(folded("All figures of the run", nested_table(further)))
-    return body
-
-
-def _slowest(summary: Mapping[str, Any]) -> str:
-    text = f"The slowest step before this page was: {summary['slowest_step']}."
-    parts = summary.get("block_seconds")
-    if isinstance(parts, Mapping) and parts:
-        listed = ", ".join(f"{name} {seconds:.1f} s" for name, seconds in sorted(parts.items(), key=lambda at: -at[1]))
-        text += f" Within blocks, summed over all threads: {listed}."
-    return text
-
-
 def _place(place: LonLat) -> str:
     if not (math.isfinite(place.lon) and math.isfinite(place.lat)):
         return ""
     north, east = "N" if place.lat >= 0 else "S", "E" if place.lon >= 0 else "W"
     return f"{abs(place.lat):.4f}°\N{NO-BREAK SPACE}{north}, {abs(place.lon):.4f}°\N{NO-BREAK SPACE}{east}"
-
-
-def _fixed(value: float, decimals: int) -> str:
-    return f"{value + 0.0:.{decimals}f}".replace("-", "\N{MINUS SIGN}") if math.isfinite(value) else ""

@@ -20,8 +20,8 @@ from insar.grid import LonLat, RowCol
 from insar.moved_layers import MovedLayers
 from insar.reference_area import ReferenceArea
 from insar.replacement import finish_replacement, publish_replacement, replacement
-from insar.report import NAME as REPORT
 from insar.report import write_report
+from insar.report_parts import REPORT
 from insar.result import SERIES, ResultFolder
 from insar.slope_results import PRODUCT as SLOPE
 from insar.slope_results import SLOPE_LAYERS
