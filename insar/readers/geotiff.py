@@ -73,8 +73,10 @@ class GeoTiff:
         return Decoding(tuple(dict.fromkeys((*no_data, *declared))), factor, offset)
 
 
-def read_geotiff(path: Path) -> GeoTiff:
+def read_geotiff(path: Path, *, may_be_radar: bool = False) -> GeoTiff:
     """Read the header of a GeoTIFF of one band, and check that the file reaches as far as its header says.
+
+    With `may_be_radar`, one without a coordinate reference system is taken to be in radar coordinates.
 
     Raises
     ------
@@ -83,13 +85,16 @@ def read_geotiff(path: Path) -> GeoTiff:
     InputError
         It is no GeoTIFF, it is cut short, has several bands, is not north up or has no coordinate reference system.
     """
-    with _gdal_settings(), warnings.catch_warnings():
+    with gdal_settings(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of no georeference: refused below in words of our own
         with _open(path) as dataset:
             if dataset.count != 1:
                 raise InputError(
                     path, required="one band", found=f"{dataset.count} bands", remedy="Save each band in its own file"
                 )
+            if may_be_radar and dataset.crs is None:
+                _require_whole(path, dataset)
+                return _described(path, dataset, Grid.radar(dataset.height, dataset.width))
             transform = dataset.transform
             if transform.b or transform.d or transform.a <= 0 or transform.e >= 0:
                 raise InputError(
@@ -106,13 +111,12 @@ def read_geotiff(path: Path) -> GeoTiff:
                     remedy="Assign the one of the product (gdal_edit.py -a_srs), or download the file again",
                 )
             _require_whole(path, dataset)
-            return GeoTiff(
-                path,
-                Grid(dataset.height, dataset.width, transform, name_crs(path, dataset.crs.to_wkt())),
-                dataset.dtypes[0],
-                dataset.nodata,
-                dataset.block_shapes[0][0],
-            )
+            crs = name_crs(path, dataset.crs.to_wkt())
+            return _described(path, dataset, Grid(dataset.height, dataset.width, transform, crs))
+
+
+def _described(path: Path, dataset: rasterio.DatasetReader, grid: Grid) -> GeoTiff:
+    return GeoTiff(path, grid, dataset.dtypes[0], dataset.nodata, dataset.block_shapes[0][0])
 
 
 def _require_whole(path: Path, dataset: rasterio.DatasetReader) -> None:
@@ -121,7 +125,9 @@ def _require_whole(path: Path, dataset: rasterio.DatasetReader) -> None:
     last = f"{(dataset.width - 1) // wide}_{(dataset.height - 1) // tall}"
     end = 0
     for block in ("0_0", last):
-        offset, size = (dataset.get_tag_item(f"BLOCK_{each}_{block}", "TIFF", bidx=1) for each in ("OFFSET", "SIZE"))
+        offset, size = (
+            dataset.get_tag_item(f"BLOCK_{each}_{block}", "TIFF", bidx=dataset.count) for each in ("OFFSET", "SIZE")
+        )
         if offset is not None and size is not None:  # blocks without data may be left out of the file
             end = max(end, int(offset) + int(size))
     found = path.stat().st_size
@@ -151,11 +157,12 @@ def _open(path: Path) -> rasterio.DatasetReader:
 
 
 @contextmanager
-def _gdal_settings() -> Iterator[None]:
+def gdal_settings(*, sidecars: bool = False) -> Iterator[None]:
+    """How GDAL reads inside a ``with`` block; with `sidecars` it looks for the headers that lie beside flat rasters."""
     import rasterio
 
     # Folders hold hundreds of products: listing each for every file opened takes longer than reading headers.
-    options: dict[str, Any] = {"GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR"}
+    options: dict[str, Any] = {"GDAL_DISABLE_READDIR_ON_OPEN": "TRUE" if sidecars else "EMPTY_DIR"}
     if "GDAL_CACHEMAX" not in os.environ:
         options["GDAL_CACHEMAX"] = _GDAL_CACHE_MB
     with rasterio.Env(**options):
@@ -184,15 +191,19 @@ class OpenRasters:
         self._process = os.getpid()
 
     def __reduce__(self) -> tuple[Any, ...]:  # datasets mean nothing in another process
-        return OpenRasters, (self._limit,)
+        return type(self), (self._limit,)
 
     def __len__(self) -> int:
         return self._count
 
+    def open(self, path: Path) -> rasterio.DatasetReader:
+        """A new dataset, which the caller closes."""
+        return _open(path)
+
     @contextmanager
     def borrow(self, path: Path) -> Iterator[rasterio.DatasetReader]:
         """A dataset for the calling thread alone, for the length of a ``with`` block."""
-        dataset = self._take(path) or _open(path)
+        dataset = self._take(path) or self.open(path)
         try:
             yield dataset
         except BaseException:
@@ -234,6 +245,8 @@ class RasterLayer:
         Pixel of the file that is the first of the stack.
     limits
         Decoded values outside raise an `InputError`, see `insar.readers.sources.require_within`.
+    band
+        Which band of the file, counted from 1.
     """
 
     path: Path
@@ -241,6 +254,7 @@ class RasterLayer:
     first_row: int = 0
     first_col: int = 0
     limits: tuple[float, float] | None = None
+    band: int = 1
 
     @classmethod
     def on_grid(
@@ -251,7 +265,7 @@ class RasterLayer:
         return cls(raster.path, decoding, round(row), round(col), limits)
 
     def read(self, rasters: OpenRasters, rows: slice, cols: slice, out: NDArray[Any]) -> None:
-        """Read and decode a window into `out` (row, col); inside `_gdal_settings`.
+        """Read and decode a window into `out` (row, col); inside `gdal_settings`.
 
         Raises
         ------
@@ -269,7 +283,7 @@ class RasterLayer:
         )
         with rasters.borrow(self.path) as dataset:
             try:
-                dataset.read(1, window=window, out=out)
+                dataset.read(self.band, window=window, out=out)
             except rasterio.errors.RasterioIOError as error:
                 raise InputError(
                     self.path,
@@ -293,7 +307,7 @@ class RasterCube:
     def read_block(self, pairs: NDArray[np.intp], rows: slice, cols: slice) -> NDArray[np.float32]:
         """One window of the named pairs, (pair, row, col)."""
         block = np.empty((len(pairs), rows.stop - rows.start, cols.stop - cols.start), np.float32)
-        with _gdal_settings():
+        with gdal_settings():
             for plane, pair in zip(block, pairs, strict=True):
                 layer = self.layers[pair]
                 if layer is None:
@@ -313,7 +327,7 @@ class RasterPlane:
     def read_window(self, rows: slice, cols: slice) -> NDArray[np.float32]:
         """One window, (row, col)."""
         window = np.empty((rows.stop - rows.start, cols.stop - cols.start), np.float32)
-        with _gdal_settings():
+        with gdal_settings():
             self.layer.read(self.rasters, rows, cols, window)
         return window
 
