@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
@@ -210,7 +211,7 @@ class Stack:
     pairs
         Interferograms, sorted by dates, each once.
     wavelength_m
-        Radar wavelength.
+        Radar wavelength; NaN where a stack of coherence alone does not state it.
     perpendicular_baselines_m
         (pair,) secondary minus reference, positive as `acquisition.baseline_sense` says; NaN where unknown.
     unwrapped_phase
@@ -251,7 +252,8 @@ class Stack:
                 found="pairs out of order or listed twice",
                 remedy="The reader must sort them; this is a defect of the reader",
             )
-        if not 0.001 < self.wavelength_m < 2.0:
+        coherence_alone = self.unwrapped_phase is None
+        if not 0.001 < self.wavelength_m < 2.0 and not (coherence_alone and math.isnan(self.wavelength_m)):
             raise InputError(
                 self.path,
                 required="a radar wavelength between 1 mm and 2 m",
@@ -289,6 +291,17 @@ class Stack:
                 remedy="Only the coherence layers can be made of this stack",
             )
         return self.unwrapped_phase
+
+    def require_coherence(self) -> Cube:
+        """The coherence; raises `InputError` for a stack without."""
+        if self.coherence is None:
+            raise InputError(
+                self.path,
+                required="the coherence of the pairs",
+                found="a stack without coherence",
+                remedy="Add the coherence rasters beside the interferograms, or give the coregistered images (SLC)",
+            )
+        return self.coherence
 
     def select(self, indices: Sequence[int]) -> Stack:
         """The stack reduced to some of its pairs."""

@@ -93,7 +93,7 @@ def read_geotiff(path: Path, *, may_be_radar: bool = False) -> GeoTiff:
                     path, required="one band", found=f"{dataset.count} bands", remedy="Save each band in its own file"
                 )
             if may_be_radar and dataset.crs is None:
-                _require_whole(path, dataset)
+                require_whole(path, dataset)
                 return _described(path, dataset, Grid.radar(dataset.height, dataset.width))
             transform = dataset.transform
             if transform.b or transform.d or transform.a <= 0 or transform.e >= 0:
@@ -110,7 +110,7 @@ def read_geotiff(path: Path, *, may_be_radar: bool = False) -> GeoTiff:
                     found="none in its header",
                     remedy="Assign the one of the product (gdal_edit.py -a_srs), or download the file again",
                 )
-            _require_whole(path, dataset)
+            require_whole(path, dataset)
             crs = name_crs(path, dataset.crs.to_wkt())
             return _described(path, dataset, Grid(dataset.height, dataset.width, transform, crs))
 
@@ -119,7 +119,7 @@ def _described(path: Path, dataset: rasterio.DatasetReader, grid: Grid) -> GeoTi
     return GeoTiff(path, grid, dataset.dtypes[0], dataset.nodata, dataset.block_shapes[0][0])
 
 
-def _require_whole(path: Path, dataset: rasterio.DatasetReader) -> None:
+def require_whole(path: Path, dataset: rasterio.DatasetReader) -> None:
     """Compare the place of the last block with the size of the file: what was cut off would fail hours later."""
     tall, wide = dataset.block_shapes[0]
     last = f"{(dataset.width - 1) // wide}_{(dataset.height - 1) // tall}"

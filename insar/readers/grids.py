@@ -7,9 +7,11 @@ from pathlib import Path
 from insar.errors import InputError
 from insar.grid import Grid
 
+_ONE_GRID = "Process all pairs onto one grid (same looks, same extent, same pixel size), or remove this file"
 
-def require_same_grid(first: Path, grid: Grid, other: Path, other_grid: Grid) -> None:
-    """Compare the grids of two rasters of one stack.
+
+def require_same_grid(first: Path, grid: Grid, other: Path, other_grid: Grid, *, remedy: str = _ONE_GRID) -> None:
+    """Compare the grids of two rasters of one stack; `remedy` is what the user can do where they differ.
 
     Raises
     ------
@@ -23,7 +25,7 @@ def require_same_grid(first: Path, grid: Grid, other: Path, other_grid: Grid) ->
         other,
         required=f"the grid of {first}: {_described(grid, with_place=not sizes_differ)}",
         found=_described(other_grid, with_place=not sizes_differ),
-        remedy="Process all pairs onto one grid (same looks, same extent, same pixel size), or remove this file",
+        remedy=remedy,
     )
 
 

@@ -6,6 +6,7 @@ the machine that made it.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,7 +21,9 @@ from insar.readers.xml_files import parse_xml
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
 
-_TYPES = {"BYTE": "u1", "SHORT": "i2", "INT": "i4", "FLOAT": "f4", "DOUBLE": "f8"}
+REAL_TYPES: Mapping[str, str] = {"BYTE": "u1", "SHORT": "i2", "INT": "i4", "FLOAT": "f4", "DOUBLE": "f8"}
+COMPLEX_TYPES: Mapping[str, str] = {"CFLOAT": "c8", "CDOUBLE": "c16"}
+"""Types of pixels by ISCE2's names, as in NumPy."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +47,7 @@ class IsceImage:
         )
 
 
-def read_isce_image(path: Path, *, bands: tuple[int, ...]) -> IsceImage:
+def read_isce_image(path: Path, *, bands: tuple[int, ...], types: Mapping[str, str] = REAL_TYPES) -> IsceImage:
     """Describe a raster from its sidecar, and check its size.
 
     Parameters
@@ -53,31 +56,40 @@ def read_isce_image(path: Path, *, bands: tuple[int, ...]) -> IsceImage:
         The raster; its sidecar is the same name with ``.xml`` appended.
     bands
         Numbers of bands that such a raster may have.
+    types
+        Types that its pixels may have, by ISCE2's names.
 
     Raises
     ------
     InputError
         The sidecar is absent or cannot be used, or the raster has another size or number of bands.
     """
+    image = read_isce_header(path, bands=bands, types=types)
+    image.band(0).check_file()
+    return image
+
+
+def read_isce_header(path: Path, *, bands: tuple[int, ...], types: Mapping[str, str] = REAL_TYPES) -> IsceImage:
+    """As `read_isce_image`, of a raster that need not be there: its pixels may be in others that a ``.vrt`` joins."""
     sidecar = sidecar_of(path)
     root = parse_xml(sidecar)
     texts = properties(root)
     dtype_name = _text(texts, "data_type", sidecar).upper()
     scheme = texts.get("scheme", "BIL").upper()
     image_bands = _count(texts, "number_bands", sidecar)
-    if dtype_name not in _TYPES or scheme not in tuple(Interleave) or image_bands not in bands:
+    if dtype_name not in types or scheme not in tuple(Interleave) or image_bands not in bands:
         raise InputError(
             sidecar,
-            required=f"data_type {', '.join(_TYPES)}; scheme BIL, BIP or BSQ; number_bands {_either(bands)}",
+            required=f"data_type {', '.join(types)}; scheme BIL, BIP or BSQ; number_bands {_either(bands)}",
             found=f"data_type {dtype_name}, scheme {scheme}, number_bands {image_bands}",
             remedy="Check that this is the raster it is named after",
         )
     order = ">" if texts.get("byte_order", "l").lower().startswith("b") else "<"
     rows, cols = _count(texts, "length", sidecar), _count(texts, "width", sidecar)
     lon, lat = _coordinate(root, "coordinate1", sidecar), _coordinate(root, "coordinate2", sidecar)
-    image = IsceImage(
+    return IsceImage(
         path,
-        order + _TYPES[dtype_name],
+        order + types[dtype_name],
         rows,
         cols,
         image_bands,
@@ -85,8 +97,6 @@ def read_isce_image(path: Path, *, bands: tuple[int, ...]) -> IsceImage:
         _grid(rows, cols, lon, lat, sidecar),
         _looks(lon, lat),
     )
-    image.band(0).check_file()
-    return image
 
 
 def sidecar_of(path: Path) -> Path:

@@ -56,10 +56,11 @@ def find_two_dates(text: str) -> tuple[str, str] | None:
     if not found:
         return None
     first, second, short_first, short_second = found[-1]
-    return (first, second) if first else (_with_century(short_first), _with_century(short_second))
+    return (first, second) if first else (with_century(short_first), with_century(short_second))
 
 
-def _with_century(short: str) -> str:
+def with_century(short: str) -> str:
+    """YYYYMMDD of a date written YYMMDD."""
     return ("19" if int(short[:2]) >= _FIRST_YEAR_OF_CENTURY else "20") + short
 
 

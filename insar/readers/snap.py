@@ -51,7 +51,7 @@ class SnapReader:
 
     def recognises(self, path: Path) -> bool:
         """Whether there is a ``.dim`` in the folder or at most two folders below."""
-        return path.is_dir() and next(_find_headers(path, _RECOGNITION_DEPTH), None) is not None
+        return path.is_dir() and next(find_headers(path, _RECOGNITION_DEPTH), None) is not None
 
     def open(self, path: Path) -> Stack:
         """Open a stack, see `insar.readers.base.Reader.open`."""
@@ -62,7 +62,7 @@ class SnapReader:
                 found="a file",
                 remedy="Give the folder that holds the .dim files",
             )
-        products = [read_dimap(header) for header in sorted(_find_headers(path))]
+        products = [read_dimap(header) for header in sorted(find_headers(path))]
         if not products:
             raise MissingInputError(
                 path, required=self.expects, found="no .dim file", remedy="Save the products in BEAM-DIMAP format"
@@ -128,12 +128,12 @@ def _open(path: Path, products: Sequence[DimapProduct]) -> Stack:
         unwrapped_phase=_cube([*chosen], grid, files, signed=True) if phases else None,
         coherence=_cube([matched.get(pair) for pair in pairs], grid, files) if matched else None,
         geometry=_geometry(used[0].path, grid, on_map, files, notes),
-        acquisition=_acquisition(used[0]),
+        acquisition=read_acquisition(used[0]),
         notes=tuple(notes),
     )
 
 
-def _find_headers(folder: Path, depth: int | None = None) -> Iterator[Path]:
+def find_headers(folder: Path, depth: int | None = None) -> Iterator[Path]:
     """The ``.dim`` files below a folder, following links, but not into the ``.data`` folders of their rasters."""
     visited = set()
     for place, folders, names in os.walk(folder, followlinks=True):
@@ -289,7 +289,8 @@ def _geometry(
     return geometry
 
 
-def _acquisition(product: DimapProduct) -> Acquisition:
+def read_acquisition(product: DimapProduct) -> Acquisition:
+    """Sensor and pass from the abstracted metadata of a product."""
     heading = product.number("centre_heading")
     start, stop = product.moment("first_line_time"), product.moment("last_line_time")
     state = None if product.state_vector is None else platform_state(*product.state_vector)
