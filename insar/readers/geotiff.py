@@ -73,6 +73,25 @@ class GeoTiff:
         return Decoding(tuple(dict.fromkeys((*no_data, *declared))), factor, offset)
 
 
+@dataclass(frozen=True, slots=True)
+class GeoTiffBands:
+    """What the header of a GeoTIFF of one or more bands says.
+
+    Attributes
+    ----------
+    header
+        What holds for each of the bands.
+    descriptions
+        Name of each band, None where it has none.
+    tags
+        Texts of the file by upper-case name, without those of single bands.
+    """
+
+    header: GeoTiff
+    descriptions: tuple[str | None, ...]
+    tags: dict[str, str]
+
+
 def read_geotiff(path: Path, *, may_be_radar: bool = False) -> GeoTiff:
     """Read the header of a GeoTIFF of one band, and check that the file reaches as far as its header says.
 
@@ -85,34 +104,57 @@ def read_geotiff(path: Path, *, may_be_radar: bool = False) -> GeoTiff:
     InputError
         It is no GeoTIFF, it is cut short, has several bands, is not north up or has no coordinate reference system.
     """
-    with gdal_settings(), warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of no georeference: refused below in words of our own
-        with _open(path) as dataset:
-            if dataset.count != 1:
-                raise InputError(
-                    path, required="one band", found=f"{dataset.count} bands", remedy="Save each band in its own file"
-                )
-            if may_be_radar and dataset.crs is None:
-                require_whole(path, dataset)
-                return _described(path, dataset, Grid.radar(dataset.height, dataset.width))
-            transform = dataset.transform
-            if transform.b or transform.d or transform.a <= 0 or transform.e >= 0:
-                raise InputError(
-                    path,
-                    required="a map with north up and east to the right",
-                    found=f"the transform {tuple(transform)[:6]}",
-                    remedy="Warp it to a map projection without rotation (gdalwarp)",
-                )
-            if dataset.crs is None:
-                raise InputError(
-                    path,
-                    required="a coordinate reference system",
-                    found="none in its header",
-                    remedy="Assign the one of the product (gdal_edit.py -a_srs), or download the file again",
-                )
+    with _opened_quietly(path) as dataset:
+        if dataset.count != 1:
+            raise InputError(
+                path, required="one band", found=f"{dataset.count} bands", remedy="Save each band in its own file"
+            )
+        if may_be_radar and dataset.crs is None:
             require_whole(path, dataset)
-            crs = name_crs(path, dataset.crs.to_wkt())
-            return _described(path, dataset, Grid(dataset.height, dataset.width, transform, crs))
+            return _described(path, dataset, Grid.radar(dataset.height, dataset.width))
+        return _described_map(path, dataset)
+
+
+def read_geotiff_bands(path: Path) -> GeoTiffBands:
+    """Read the header of a GeoTIFF of any number of bands, as `read_geotiff` does.
+
+    Raises
+    ------
+    MissingInputError, InputError
+        As of `read_geotiff`, several bands apart.
+    """
+    with _opened_quietly(path) as dataset:
+        tags = {name.upper(): text for name, text in dataset.tags().items()}
+        return GeoTiffBands(_described_map(path, dataset), tuple(dataset.descriptions), tags)
+
+
+@contextmanager
+def _opened_quietly(path: Path) -> Iterator[rasterio.DatasetReader]:
+    with gdal_settings(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of no georeference: refused elsewhere in words of our own
+        with _open(path) as dataset:
+            yield dataset
+
+
+def _described_map(path: Path, dataset: rasterio.DatasetReader) -> GeoTiff:
+    transform = dataset.transform
+    if transform.b or transform.d or transform.a <= 0 or transform.e >= 0:
+        raise InputError(
+            path,
+            required="a map with north up and east to the right",
+            found=f"the transform {tuple(transform)[:6]}",
+            remedy="Warp it to a map projection without rotation (gdalwarp)",
+        )
+    if dataset.crs is None:
+        raise InputError(
+            path,
+            required="a coordinate reference system",
+            found="none in its header",
+            remedy="Assign the one of the product (gdal_edit.py -a_srs), or download the file again",
+        )
+    require_whole(path, dataset)
+    crs = name_crs(path, dataset.crs.to_wkt())
+    return _described(path, dataset, Grid(dataset.height, dataset.width, transform, crs))
 
 
 def _described(path: Path, dataset: rasterio.DatasetReader, grid: Grid) -> GeoTiff:
