@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -31,6 +30,7 @@ from insar.grid import Grid
 from insar.ground import shortest_side_m
 from insar.layers import LAYERS, row_slices, write_layer
 from insar.line_of_sight import LineOfSight
+from insar.new_result import new_result, require_free
 from insar.preview import read_values
 from insar.result import ResultFolder
 from insar.result_view import view_of_result
@@ -44,7 +44,7 @@ logger = logging.getLogger(__name__)
 COMPONENTS = ("east", "vertical")
 RATE_LAYERS = tuple(f"{component}_velocity{suffix}" for component in COMPONENTS for suffix in ("", "_std"))
 
-_SCRATCH = ".decompose"
+PRODUCT = "decompose"
 _ROWS_PER_BLOCK = 256
 _BYTES_PER_BLOCK = 64 * 2**20
 _ROWS_LOOKED_AT = 17
@@ -121,7 +121,7 @@ def decompose_results(
     """
     options = options or DecomposeOptions()
     started = datetime.now(UTC)
-    _check_output(output, overwrite=overwrite)
+    require_free(output, PRODUCT, overwrite=overwrite)
     passes = (
         _Pass(first, options.incidence_first_deg, "--incidence-first"),
         _Pass(second, options.incidence_second_deg, "--incidence-second"),
@@ -129,37 +129,27 @@ def decompose_results(
     work = _Decomposition(*passes, options)
     for note in work.notes:
         logger.warning("%s", note)
-    is_new = not output.exists()
-    scratch = output / _SCRATCH
-    shutil.rmtree(scratch, ignore_errors=True)
-    (scratch / "layers").mkdir(parents=True)
-    done = False
-    try:
-        work.fill_rates(scratch, progress)
-        files = work.write_series(scratch, progress)
+    with new_result(output, PRODUCT, overwrite=overwrite) as products:
+        (products / "layers").mkdir()
+        work.fill_rates(products.parent, progress)
+        files = work.write_series(products, progress)
         written = []
         for name, values in work.rates.items():
-            path = scratch / "layers" / f"{name}.tif"
+            path = products / "layers" / f"{name}.tif"
             write_layer(path, values, work.grid, LAYERS[name], tags=work.tags)
             written.append((LAYERS[name], path))
         write_derived_manifest(
-            scratch,
+            products,
             layers=written,
             grid=work.grid,
             inputs=work.inputs(),
-            configuration={"product": "decompose", "max_condition": options.max_condition},
+            configuration={"product": PRODUCT, "max_condition": options.max_condition},
             summary=work.summary(),
             left_out=work.left_out,
             files=files,
             started=started,
             finished=datetime.now(UTC),
         )
-        _publish(scratch, output)
-        done = True
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
-        if is_new and not done:
-            output.rmdir()
     return output
 
 
@@ -437,37 +427,6 @@ class _Decomposition:
         sampled = [samples.gather(component) for component in other]
         length = np.sqrt(sum(component**2 for component in sampled))
         return own, LineOfSight(*(component / length for component in sampled))
-
-
-def _check_output(output: Path, *, overwrite: bool) -> None:
-    if not output.exists() or (output.is_dir() and not any(entry.name != _SCRATCH for entry in output.iterdir())):
-        return
-    found = "a file" if output.is_file() else "files that are no decomposition"
-    if (output / MANIFEST).is_file():
-        configuration = ResultFolder(output).manifest.get("configuration")
-        if isinstance(configuration, dict) and configuration.get("product") == "decompose":
-            if overwrite:
-                return
-            raise OptionError(
-                f"--output {output}",
-                required="a new or empty folder",
-                found="an earlier decomposition",
-                remedy="Choose another folder, or add --overwrite",
-            )
-        found = "another result of insar"
-    raise OptionError(
-        f"--output {output}", required="a new or empty folder", found=found, remedy="Choose another folder"
-    )
-
-
-def _publish(scratch: Path, output: Path) -> None:
-    """Give the products their final names, the manifest last: a folder with a manifest is whole."""
-    (output / MANIFEST).unlink(missing_ok=True)
-    for component in COMPONENTS:
-        (output / f"timeseries_{component}.h5").unlink(missing_ok=True)
-    shutil.rmtree(output / "layers", ignore_errors=True)
-    for path in (*sorted(scratch.glob("*.h5")), scratch / "layers", scratch / MANIFEST):
-        path.replace(output / path.name)
 
 
 def _cut(grid: Grid, rows: slice, cols: slice) -> Grid:

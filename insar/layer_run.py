@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -16,18 +15,10 @@ from numpy.typing import NDArray
 
 from insar.blocks import Progress, available_workers, no_progress, parse_bytes
 from insar.cluster import open_runner
-from insar.errors import OptionError
 from insar.layer_statistics import layer_statistics
 from insar.layers import LayerDefinition, layer_definition, write_layer
 from insar.placement import Placement
 from insar.workspace import FlatArray
-from insar.writers.manifest import NAME as MANIFEST
-from insar.writers.manifest import read_manifest
-
-_SCRATCH = ".work"
-_PRODUCTS = "products"
-_FOLDERS = ("layers", "coherence", "sibling", "figures")
-"""Folders of a result: those of an earlier one go, even where the new one has none of that name."""
 
 
 class LayerBlock(NamedTuple):
@@ -98,57 +89,6 @@ class FilledLayers:
     sums: dict[str, NDArray[Any]] = field(default_factory=dict)
 
 
-@contextmanager
-def new_result(output: Path, product: str, *, overwrite: bool) -> Iterator[Path]:
-    """A folder whose content becomes the result at the end of the ``with`` block; nothing is left after an error.
-
-    Parameters
-    ----------
-    output
-        Result folder, to be made.
-    product
-        What the result is of, as `describe_product` puts it into the manifest's configuration.
-    overwrite
-        Replace an earlier result of the same product.
-
-    Raises
-    ------
-    OptionError
-        The folder holds something else.
-    """
-    require_free(output, product, overwrite=overwrite)
-    is_new = not output.exists()
-    scratch = output / _SCRATCH
-    shutil.rmtree(scratch, ignore_errors=True)
-    products = scratch / _PRODUCTS
-    products.mkdir(parents=True)
-    done = False
-    try:
-        yield products
-        _publish(products, output)
-        done = True
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
-        if is_new and not done:
-            output.rmdir()
-
-
-def require_free(output: Path, product: str, *, overwrite: bool) -> None:
-    """Refuse a folder that holds anything but an earlier result of this product that may be replaced."""
-    if not output.exists() or (output.is_dir() and not any(entry.name != _SCRATCH for entry in output.iterdir())):
-        return
-    found, remedy = "a file" if output.is_file() else "files that are no result of it", "Choose another folder"
-    if (output / MANIFEST).is_file():
-        configuration = read_manifest(output).get("configuration")
-        if isinstance(configuration, dict) and configuration.get("product") == product:
-            if overwrite:
-                return
-            found, remedy = "an earlier result", "Choose another folder, or add --overwrite"
-        else:
-            found = "another result of insar"
-    raise OptionError(f"--output {output}", required=f"a new or empty folder for {product}", found=found, remedy=remedy)
-
-
 def fill_layers(
     work: LayerWork,
     shape: tuple[int, int],
@@ -172,7 +112,7 @@ def fill_layers(
     placement
         Where its pixels go.
     products
-        Folder that `new_result` gave.
+        Folder that `insar.new_result.new_result` gave.
     machine
         Where blocks are computed.
     files
@@ -254,12 +194,3 @@ def _write_one(
 
     write_layer(path, rows_of, placement.grid, definition, tags=tags(name))
     return definition, path
-
-
-def _publish(products: Path, output: Path) -> None:
-    """Give the products their final names, the manifest last: a folder with a manifest is whole."""
-    (output / MANIFEST).unlink(missing_ok=True)
-    for name in _FOLDERS:
-        shutil.rmtree(output / name, ignore_errors=True)
-    for entry in sorted(products.iterdir(), key=lambda entry: (entry.name == MANIFEST, entry.name)):
-        entry.replace(output / entry.name)

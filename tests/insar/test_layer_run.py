@@ -11,8 +11,9 @@ from affine import Affine
 
 from insar.errors import InputError, OptionError
 from insar.grid import Grid, RowCol
-from insar.layer_run import LayerBlock, Machine, fill_layers, new_result
+from insar.layer_run import LayerBlock, Machine, fill_layers
 from insar.layers import read_layer
+from insar.new_result import new_result
 from insar.placement import SamePixels
 from insar.writers.manifest import write_derived_manifest
 
