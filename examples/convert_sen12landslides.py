@@ -7,8 +7,8 @@ A patch holds ``VV`` and ``VH`` (dB, cut at -50 and 0), ``DEM`` (m) and ``MASK``
 first index of an image runs east, the second south, so that it must be transposed to lie as a map. The coordinates are
 those of the upper left corners of pixels: the outlines named in ``ann_bbox`` hold every pixel of the mask only then.
 
-The folder gets ``YYYYMMDD_<asc|dsc>_<VV|VH>_db.tif`` for each date, ``dem.tif`` and ``landslides.tif``. Values of 0 dB are
-data, bright reflectors; no data is NaN, and declared as such.
+The folder gets ``YYYYMMDD_<asc|dsc>_<VV|VH>_db.tif`` for each date, ``dem.tif`` and ``landslides.tif``. Values of 0 dB
+are data, bright reflectors; no data is NaN, and declared as such.
 """
 
 from __future__ import annotations

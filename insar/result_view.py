@@ -26,6 +26,11 @@ class ResultView:
     azimuth: Path | float
     notes: tuple[str, ...]
 
+    @property
+    def incidence_name(self) -> str:
+        """The layer, or the number."""
+        return str(self.incidence)
+
     def read_incidence(self, rows: slice, cols: slice) -> NDArray[np.float64]:
         """(row, col) degrees from the vertical; NaN is unknown."""
         return _read(self.incidence, rows, cols)
