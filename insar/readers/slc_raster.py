@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -37,6 +39,7 @@ SUFFIXES = (".tif", ".tiff", ".slc", ".img", ".vrt", ".bin", ".dat")
 _PIXEL_BYTES = {"complex_int16": 4, "complex64": 8, "complex128": 16}
 _FLAT_DRIVERS = ("ENVI", "ROI_PAC", "ISCE", "EHdr")
 _VARIABLE_PREFIXES = ("NETCDF:", "HDF5:")
+_FILE_OF_VARIABLE = re.compile(r'^(?:NETCDF|HDF5):"?([^":]+)"?:', re.IGNORECASE)
 
 
 class OpenImages(OpenRasters):
@@ -93,7 +96,7 @@ def holds_images(paths: Sequence[Path]) -> bool:
         if is_variable(path):
             return True
         for file in _find_files(path):
-            if day_of_path(file) is not None:
+            if _day(file) is not None:
                 return _is_complex(file)
     return False
 
@@ -181,7 +184,7 @@ def _images(path: Path, rasters: OpenImages, notes: list[str]) -> Iterator[Dated
     is_named = not path.is_dir()
     others = []
     for file in _find_files(path):
-        if not is_named and (day_of_path(file) is None or not _is_complex(file)):
+        if not is_named and (_day(file) is None or not _is_complex(file)):
             others.append(file.name)
             continue
         yield from _bands(file, rasters)
@@ -196,7 +199,7 @@ def _listed(names: Sequence[str]) -> str:
 
 def _bands(path: Path, rasters: OpenImages) -> Iterator[DatedImage]:
     """Each band of a file: of one band the polarisation may be in its name, of several it has to be in each."""
-    day = day_of_path(path)
+    day = _day(path)
     if day is None:
         raise InputError(
             path,
@@ -217,6 +220,11 @@ def _bands(path: Path, rasters: OpenImages) -> Iterator[DatedImage]:
     for band, polarisation in enumerate(stated, start=1):
         grid, image = gdal_image(path, rasters, band)
         yield DatedImage(path, day, grid, image, polarisation or polarisation_of(path.name))
+
+
+def _day(path: Path) -> date | None:
+    quoted = _FILE_OF_VARIABLE.match(str(path))
+    return day_of_path(Path(quoted[1]) if quoted else path)
 
 
 def _is_complex(path: Path) -> bool:
