@@ -32,8 +32,9 @@ from insar.readers.backscatter_names import HYP3_MASK, NamedFacts, facts_of_name
 from insar.readers.backscatter_products import Product, read_product
 from insar.readers.backscatter_units import decide_scale, sample_values
 from insar.readers.files import OpenFiles
-from insar.readers.geotiff import OpenRasters
+from insar.readers.geotiff import OpenRasters, RasterLayer, RasterPlane, read_geotiff
 from insar.readers.lattice import covering_grid
+from insar.readers.sources import INCIDENCE_LIMITS_DEG
 from insar.stack import PlaneSource
 
 _SUFFIXES = (".tif", ".tiff", ".dim")
@@ -102,6 +103,22 @@ def open_backscatter(
             remedy="Give the files, or a folder that holds them",
         )
     return _Opening(tuple(paths), orbit, scale).open(found)
+
+
+def open_incidence(path: Path, grid: Grid) -> PlaneSource:
+    """Incidence angles from the ellipsoid, degrees, of a GeoTIFF on the lattice of a grid; NaN outside it.
+
+    Raises
+    ------
+    MissingInputError
+        There is no such file.
+    InputError
+        Its pixels are not on the lattice, it has several bands, or what is read are no such angles.
+    """
+    raster = read_geotiff(path)
+    covering_grid([_Placed(path, grid), raster])
+    layer = RasterLayer(path, raster.decoding(0.0), limits=INCIDENCE_LIMITS_DEG)
+    return _padded(RasterPlane(layer, OpenRasters()), raster.grid, grid)
 
 
 def _find_files(paths: Sequence[Path]) -> Iterator[Path]:
