@@ -1,0 +1,430 @@
+"""Which losses of coherence are more than those that pairs before the event show among themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from enum import IntEnum
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from insar.damage import history_moments
+from insar.errors import OptionError
+
+LEAST_NULL_PAIRS = 2
+"""Pairs before the event without which nothing is known of losses where nothing happened."""
+
+UPPER_QUANTILE = 0.9
+"""Of the drops; its distance from their median is their spread. Damage of less than a tenth of the pixels of a class
+or of a tile hardly moves it, and it is far enough out to say how heavy the tail is."""
+
+CLASS_WIDTH = 0.05
+"""Coherence before the event that a class spans at least."""
+
+LEAST_TAIL = 20
+"""Pixels of the sample beyond the threshold in each class: their number is then known to a quarter."""
+
+TILE = 64
+"""Least side in pixels of the tiles whose own change of coherence is taken out."""
+
+LEAST_TILE = 200
+"""Pixels of the sample that tell the change of a tile."""
+
+LOCAL_SPREADS = 0.5, 2.0
+"""Spread of a tile over that of the scene: where damage is dense it must not become the measure of itself."""
+
+MOST_NULLS = 12
+"""Pairs before the event that are put in place of the co pair, evenly spread over those there are."""
+
+_LEAST_SPREAD = 1e-3
+_HISTOGRAM = np.linspace(-6.0, 18.0, 97)
+
+
+class Loss(IntEnum):
+    """Classes of the layer `damage_significant`."""
+
+    UNKNOWN = 0
+    NOT_SIGNIFICANT = 1
+    SIGNIFICANT = 2
+
+
+@dataclass(frozen=True, slots=True)
+class PairSample:
+    """Coherence on a lattice of the scene.
+
+    Attributes
+    ----------
+    rows, cols
+        (row,), (col,) pixels of the lattice.
+    history
+        (pair, row, col) of the pairs before the event, NaN where there is none.
+    across
+        (row, col) across the event.
+    names
+        (pair,) of the pairs before the event.
+    """
+
+    rows: NDArray[np.int64]
+    cols: NDArray[np.int64]
+    history: NDArray[np.float32]
+    across: NDArray[np.float32]
+    names: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
+class LossScale:
+    """Middle and spread of the drops of coherence, by coherence before and by place; see `standardise_drops`.
+
+    Attributes
+    ----------
+    edges
+        (class - 1,) coherence between classes.
+    classes, last
+        (2, class) middle and spread, before and after those of the tiles are taken out.
+    tile
+        Side of the tiles, pixels.
+    tiles
+        (2, tile row, tile col) middle and spread.
+    """
+
+    edges: NDArray[np.float64]
+    classes: NDArray[np.float64]
+    tile: int
+    tiles: NDArray[np.float64]
+    last: NDArray[np.float64]
+
+    def score(
+        self,
+        before: NDArray[np.float64],
+        across: NDArray[np.float32],
+        rows: NDArray[np.int64],
+        cols: NDArray[np.int64],
+    ) -> tuple[NDArray[np.float64], NDArray[np.int16]]:
+        """(row, col) drops in spreads, NaN where unknown; and (row, col) classes, -1 where unknown."""
+        from insar.kernels.damage import standardise_drops
+
+        score = np.empty(before.shape, np.float64)
+        classes = np.empty(before.shape, np.int16)
+        standardise_drops(
+            before, across, rows, cols, self.edges, self.classes, self.tile, self.tiles, self.last, score, classes
+        )
+        return score, classes
+
+
+@dataclass(frozen=True, slots=True)
+class LossTest:
+    """A test of each pixel's loss of coherence, at a rate of false alarms that pairs before the event have set.
+
+    Attributes
+    ----------
+    scale
+        Of the drops at the event.
+    thresholds
+        (class,) scores above which a loss is significant.
+    least
+        Pairs before the event that a pixel needs.
+    """
+
+    scale: LossScale
+    thresholds: NDArray[np.float64]
+    least: int
+
+    def classify(
+        self,
+        history: NDArray[np.float32],
+        across: NDArray[np.float32],
+        rows: NDArray[np.int64],
+        cols: NDArray[np.int64],
+    ) -> NDArray[np.uint8]:
+        """Classes of `Loss`, (row, col) uint8, of pixels at these rows and columns of the scene.
+
+        Parameters
+        ----------
+        history
+            (pair, row, col) coherence of the pairs before the event, NaN where there is none.
+        across
+            (row, col) coherence across it.
+        rows, cols
+            (row,), (col,) of the scene.
+        """
+        before = history_moments(history, self.least).mean
+        score, classes = self.scale.score(before, across, rows, cols)
+        with np.errstate(invalid="ignore"):
+            lost = score > self.thresholds[classes]
+        found = np.where(lost, Loss.SIGNIFICANT, Loss.NOT_SIGNIFICANT)
+        return np.where(classes < 0, Loss.UNKNOWN, found).astype(np.uint8)
+
+
+@dataclass(frozen=True, slots=True)
+class NullPair:
+    """A pair before the event in place of the co pair, judged by thresholds that the others have set.
+
+    Attributes
+    ----------
+    name
+        Of the pair.
+    achieved
+        Share of its pixels that the test calls significant; the promise is the rate asked for.
+    pixels
+        Of the sample that were tested.
+    """
+
+    name: str
+    achieved: float
+    pixels: int
+
+
+@dataclass(frozen=True, slots=True)
+class NullRecord:
+    """How well the test keeps its promise, and what it found at the event on the same sample.
+
+    Attributes
+    ----------
+    promised
+        Rate of false alarms asked for.
+    pairs
+        Each pair before the event that stood in place of the co pair.
+    event_share
+        Share of the sample that is significant at the event.
+    edges, null_shares, event_shares
+        Edges of histograms of the scores, and the share of the pixels between them: of all null pairs, and of the
+        event. The first and the last hold what lies beyond.
+    coherence_edges, thresholds
+        Coherence between the classes, and the drop of coherence in each that is significant where the neighbourhood
+        changed as the scene did.
+    """
+
+    promised: float
+    pairs: tuple[NullPair, ...]
+    event_share: float
+    edges: tuple[float, ...]
+    null_shares: tuple[float, ...]
+    event_shares: tuple[float, ...]
+    coherence_edges: tuple[float, ...]
+    thresholds: tuple[float, ...]
+
+    @property
+    def achieved(self) -> float:
+        """Mean share of false alarms over the null pairs."""
+        return float(np.mean([pair.achieved for pair in self.pairs]))
+
+    def facts(self) -> dict[str, Any]:
+        """The record as JSON takes it."""
+        return {
+            "promised_rate": self.promised,
+            "achieved_rate": self.achieved,
+            "null_pairs": [
+                {"pair": pair.name, "promised": self.promised, "achieved": pair.achieved, "pixels": pair.pixels}
+                for pair in self.pairs
+            ],
+            "event_share": self.event_share,
+            "score_edges": list(self.edges),
+            "null_shares": list(self.null_shares),
+            "event_shares": list(self.event_shares),
+            "coherence_edges": list(self.coherence_edges),
+            "drop_thresholds": list(self.thresholds),
+        }
+
+
+def check_rate(false_alarm_rate: float) -> float:
+    """The rate itself; raises `OptionError` where it is none that a test can have."""
+    if not 0.0 < false_alarm_rate < 0.5:
+        raise OptionError(
+            "--false-alarm-rate",
+            required="a share above 0 and below 0.5",
+            found=f"{false_alarm_rate:g}",
+            remedy="Give for instance 0.01",
+        )
+    return false_alarm_rate
+
+
+def fit_loss_test(
+    sample: PairSample, shape: tuple[int, int], false_alarm_rate: float
+) -> tuple[LossTest, NullRecord] | str:
+    """Set the thresholds of the test by the pairs before the event, and see whether they hold.
+
+    Parameters
+    ----------
+    sample
+        Coherence on a lattice.
+    shape
+        (rows, cols) of the scene.
+    false_alarm_rate
+        Share of the pixels where nothing happened that the test may call significant.
+
+    Returns
+    -------
+    (LossTest, NullRecord) or str
+        The reason where there are too few pairs or pixels.
+
+    Notes
+    -----
+    The loss is that against the mean of the pairs before the event. It is judged among pixels of the same coherence
+    before, since its spread depends on that above all, and less its median in the surroundings, since rain, wind and
+    snow change whole regions. Medians and spreads are those of the co pair itself, which most of the scene, undamaged,
+    tells; what pairs before the event tell is how many spreads from the median a share of `false_alarm_rate` lies
+    where nothing happened: each of them takes the place of the co pair, against the mean of the others. The threshold
+    of a class is the mean over these null pairs.
+
+    Each null pair is also judged by the thresholds of the others alone, which is what the promise is worth: no null
+    pair has seen its own threshold.
+    """
+    count = len(sample.history)
+    if count < LEAST_NULL_PAIRS:
+        return (
+            f"the false-alarm rate needs {LEAST_NULL_PAIRS} pairs before the event of a temporal baseline like that "
+            f"of the pair across it; there {'is' if count == 1 else 'are'} {count}"
+        )
+    least = max(1, -(-count // 2))
+    before = history_moments(sample.history, least).mean
+    tested = np.isfinite(before) & np.isfinite(sample.across)
+    needed = int(np.ceil(LEAST_TAIL / false_alarm_rate))
+    if tested.sum() < needed:
+        return (
+            f"a false-alarm rate of {false_alarm_rate:g} needs {needed} pixels with coherence before and across the "
+            f"event; the sample has {tested.sum()}"
+        )
+    edges = _class_edges(before[tested], needed)
+    tile = max(TILE, TILE // 2 * int(np.max(np.diff(sample.rows), initial=1)))
+    tiles = -(-shape[0] // tile), -(-shape[1] // tile)
+    neutral = LossScale(edges, _neutral(edges.size + 1), tile, _neutral(*tiles), _neutral(edges.size + 1))
+
+    chosen = np.unique(np.linspace(0, count - 1, min(count, MOST_NULLS)).round().astype(np.intp))
+    nulls = [_null_scores(sample, int(index), neutral) for index in chosen]
+    null_thresholds = np.array([_upper(scores, edges.size + 1, 1.0 - false_alarm_rate) for scores in nulls])
+    thresholds = _mean_known(null_thresholds)
+    if thresholds is None:
+        return "no pair before the event has coherence where the others have"
+    pairs = []
+    for number, (index, (score, classes)) in enumerate(zip(chosen, nulls, strict=True)):
+        others = _mean_known(np.delete(null_thresholds, number, axis=0))
+        if score.size and others is not None:
+            pairs.append(NullPair(sample.names[index], float(np.mean(score > others[classes])), score.size))
+
+    scale = _fit_scale(before, sample.across, sample.rows, sample.cols, neutral)
+    score, classes = _known(*scale.score(before, sample.across, sample.rows, sample.cols))
+    record = NullRecord(
+        promised=false_alarm_rate,
+        pairs=tuple(pairs),
+        event_share=float(np.mean(score > thresholds[classes])),
+        edges=tuple(_HISTOGRAM.tolist()),
+        null_shares=_shares(np.concatenate([scores for scores, _ in nulls])),
+        event_shares=_shares(score),
+        coherence_edges=tuple(edges.tolist()),
+        thresholds=tuple((scale.classes[0] + scale.classes[1] * (scale.last[0] + scale.last[1] * thresholds)).tolist()),
+    )
+    return LossTest(scale, thresholds, least), record
+
+
+def _null_scores(sample: PairSample, index: int, neutral: LossScale) -> tuple[NDArray[np.float64], NDArray[np.int16]]:
+    """(pixel,) scores and classes of a pair before the event, against the mean of the others."""
+    others = np.delete(sample.history, index, axis=0)
+    before = history_moments(others, max(1, -(-len(others) // 2))).mean
+    scale = _fit_scale(before, sample.history[index], sample.rows, sample.cols, neutral)
+    return _known(*scale.score(before, sample.history[index], sample.rows, sample.cols))
+
+
+def _fit_scale(
+    before: NDArray[np.float64],
+    across: NDArray[np.float32],
+    rows: NDArray[np.int64],
+    cols: NDArray[np.int64],
+    neutral: LossScale,
+) -> LossScale:
+    count = neutral.edges.size + 1
+    score, classes = neutral.score(before, across, rows, cols)
+    known = classes >= 0
+    scale = replace(neutral, classes=_filled(_scales(score[known], classes[known], count, 1)))
+
+    height, width = neutral.tiles.shape[1:]
+    tiles = (rows[:, None] // neutral.tile) * width + cols[None, :] // neutral.tile
+    score, _ = scale.score(before, across, rows, cols)
+    local = _scales(score[known], tiles[known], height * width, LEAST_TILE).reshape(2, height, width)
+    local[1] = np.clip(local[1], *LOCAL_SPREADS)
+    scale = replace(scale, tiles=_filled(local))
+
+    score, _ = scale.score(before, across, rows, cols)
+    return replace(scale, last=_filled(_scales(score[known], classes[known], count, 1)))
+
+
+def _scales(values: NDArray[np.float64], groups: NDArray[np.integer], count: int, least: int) -> NDArray[np.float64]:
+    """(2, group) median, and distance of the upper quantile from it; NaN where a group has fewer than `least`."""
+    middle, upper = _group_quantiles(values, groups, count, (0.5, UPPER_QUANTILE), least)
+    return np.array([middle, np.where(np.isnan(middle), np.nan, np.maximum(upper - middle, _LEAST_SPREAD))])
+
+
+def _upper(scores: tuple[NDArray[np.float64], NDArray[np.int16]], count: int, share: float) -> NDArray[np.float64]:
+    quantiles: NDArray[np.float64] = _group_quantiles(*scores, count, (share,), LEAST_TAIL)[0]
+    return quantiles
+
+
+def _group_quantiles(
+    values: NDArray[np.float64], groups: NDArray[np.integer], count: int, shares: Sequence[float], least: int
+) -> NDArray[np.float64]:
+    """(share, group) quantiles, linear between the values; NaN where a group has fewer than `least` of them."""
+    ordered = values[np.lexsort((values, groups))]
+    sizes = np.bincount(groups, minlength=count)
+    starts = np.cumsum(sizes) - sizes
+    enough = sizes >= max(least, 1)
+    found = np.full((len(shares), count), np.nan)
+    for quantile, share in zip(found, shares, strict=True):
+        place = (sizes[enough] - 1) * share
+        below = np.floor(place).astype(np.intp)
+        above = np.minimum(below + 1, sizes[enough] - 1)
+        low, high = ordered[starts[enough] + below], ordered[starts[enough] + above]
+        quantile[enough] = low + (high - low) * (place - below)
+    return found
+
+
+def _class_edges(before: NDArray[np.float64], needed: int) -> NDArray[np.float64]:
+    """Coherence between classes of `CLASS_WIDTH`, neighbours taken together until each has enough pixels."""
+    fine = np.linspace(0.0, 1.0, round(1.0 / CLASS_WIDTH) + 1)[1:-1]
+    counts = np.bincount(np.searchsorted(fine, before, side="right"), minlength=fine.size + 1)
+    edges: list[float] = []
+    held = 0
+    for edge, size, rest in zip(fine, counts, counts.sum() - np.cumsum(counts), strict=False):
+        held += int(size)
+        if held >= needed and rest >= needed:
+            edges.append(float(edge))
+            held = 0
+    return np.array(edges, np.float64)
+
+
+def _filled(scales: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(2, ...) middles and spreads, those that are unknown taken from the nearest that are known."""
+    from scipy.ndimage import distance_transform_edt
+
+    unknown = np.isnan(scales[0])
+    if unknown.all():
+        return _neutral(*scales.shape[1:])
+    if not unknown.any():
+        return scales
+    nearest = distance_transform_edt(unknown, return_distances=False, return_indices=True)
+    return np.ascontiguousarray(scales[(slice(None), *nearest)])
+
+
+def _neutral(*shape: int) -> NDArray[np.float64]:
+    return np.stack([np.zeros(shape), np.ones(shape)])
+
+
+def _known(score: NDArray[np.float64], classes: NDArray[np.int16]) -> tuple[NDArray[np.float64], NDArray[np.int16]]:
+    known = classes >= 0
+    return score[known], classes[known]
+
+
+def _mean_known(thresholds: NDArray[np.float64]) -> NDArray[np.float64] | None:
+    """(class,) mean over the null pairs that know a class; of a class that none knows, the highest of the others."""
+    known = np.isfinite(thresholds)
+    if not known.any():
+        return None
+    mean = np.where(known, thresholds, 0.0).sum(axis=0) / np.maximum(known.sum(axis=0), 1)
+    somewhere = known.any(axis=0)
+    filled: NDArray[np.float64] = np.where(somewhere, mean, np.max(mean[somewhere]))
+    return filled
+
+
+def _shares(score: NDArray[np.float64]) -> tuple[float, ...]:
+    inside = np.clip(score, _HISTOGRAM[0], np.nextafter(_HISTOGRAM[-1], 0.0))
+    return tuple((np.histogram(inside, _HISTOGRAM)[0] / max(score.size, 1)).round(7).tolist())
