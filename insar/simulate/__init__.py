@@ -1,4 +1,4 @@
-"""Stacks of interferograms with known truth, in the layouts that processors leave."""
+"""Stacks of interferograms, and images of events, with known truth, in the layouts that processors leave."""
 
 from __future__ import annotations
 
@@ -6,12 +6,17 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from insar.simulate.event_folder import EVENT_LAYOUTS, simulate_event
+    from insar.simulate.event_parameters import EventParameters
     from insar.simulate.layouts import LAYOUTS, Layout, write_mintpy_stack
     from insar.simulate.parameters import SimulationParameters
     from insar.simulate.scene import Interferogram, SimulatedScene, simulate_scene
     from insar.simulate.stack_folder import simulate_stack, write_layout
 
 _HOMES = {
+    "EVENT_LAYOUTS": "event_folder",
+    "EventParameters": "event_parameters",
+    "simulate_event": "event_folder",
     "LAYOUTS": "layouts",
     "Interferogram": "scene",
     "Layout": "layouts",
@@ -24,11 +29,14 @@ _HOMES = {
 }
 
 __all__ = [
+    "EVENT_LAYOUTS",
     "LAYOUTS",
+    "EventParameters",
     "Interferogram",
     "Layout",
     "SimulatedScene",
     "SimulationParameters",
+    "simulate_event",
     "simulate_scene",
     "simulate_stack",
     "write_layout",

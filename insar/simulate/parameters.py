@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from datetime import date, timedelta
 from typing import Any, Literal, get_args
@@ -230,16 +231,11 @@ class SimulationParameters:
     offset_cycles: int = 0
 
     def __post_init__(self) -> None:
-        for field in fields(self):
-            _check_type(field.name, getattr(self, field.name), str(field.type))
-        for name, (lowest, highest) in _LIMITS.items():
-            value = getattr(self, name)
-            if not lowest <= value <= highest:
-                raise _unusable(name, f"a number from {lowest:g} to {highest:g}", f"{value:g}")
+        check_values(self, _LIMITS)
         if self.map_projection not in get_args(MapProjection):
-            raise _unusable("map_projection", " or ".join(get_args(MapProjection)), repr(self.map_projection))
+            raise unusable("map_projection", " or ".join(get_args(MapProjection)), repr(self.map_projection))
         if self.acceleration_end_rate_m_per_year > self.acceleration_start_rate_m_per_year:
-            raise _unusable(
+            raise unusable(
                 "acceleration_end_rate_m_per_year",
                 f"a rate at least as fast as the first one, {self.acceleration_start_rate_m_per_year:g}",
                 f"{self.acceleration_end_rate_m_per_year:g}",
@@ -251,16 +247,16 @@ class SimulationParameters:
             ("coherence_final_vegetated", "coherence_initial_vegetated"),
         ):
             if getattr(self, lower) > getattr(self, upper):
-                raise _unusable(lower, f"at most {upper} = {getattr(self, upper):g}", f"{getattr(self, lower):g}")
+                raise unusable(lower, f"at most {upper} = {getattr(self, upper):g}", f"{getattr(self, lower):g}")
         self._check_dates()
 
     def _check_dates(self) -> None:
         if self.connections >= self.acquisitions:
-            raise _unusable("connections", f"fewer than the {self.acquisitions} acquisitions", str(self.connections))
+            raise unusable("connections", f"fewer than the {self.acquisitions} acquisitions", str(self.connections))
         try:
             self.first_date + timedelta(days=self.interval_days * (self.acquisitions - 1))
         except OverflowError as error:
-            raise _unusable("acquisitions", "dates before the year 10000", str(self.acquisitions)) from error
+            raise unusable("acquisitions", "dates before the year 10000", str(self.acquisitions)) from error
 
     @property
     def looks(self) -> int:
@@ -322,6 +318,29 @@ def _annual_pairs(dates: tuple[date, ...], interval_days: int) -> list[Pair]:
     return pairs
 
 
+def check_values(parameters: Any, limits: Mapping[str, tuple[float, float]]) -> None:
+    """Refuse fields of another type than they are annotated with, and numbers outside their limits.
+
+    Parameters
+    ----------
+    parameters
+        A dataclass with fields of ``int``, ``float``, ``bool`` and ``date``; others are not looked at.
+    limits
+        Lowest and highest value of its numbers by name, both allowed.
+
+    Raises
+    ------
+    OptionError
+        Names the first parameter that cannot be used.
+    """
+    for field in fields(parameters):
+        _check_type(field.name, getattr(parameters, field.name), str(field.type))
+    for name, (lowest, highest) in limits.items():
+        value = getattr(parameters, name)
+        if not lowest <= value <= highest:
+            raise unusable(name, f"a number from {lowest:g} to {highest:g}", f"{value:g}")
+
+
 def _check_type(name: str, value: object, annotation: str) -> None:
     kinds: dict[str, tuple[tuple[type, ...], str]] = {
         "int": ((int,), "a whole number"),
@@ -336,8 +355,9 @@ def _check_type(name: str, value: object, annotation: str) -> None:
     # True is an int to Python, and NaN would only fail later, with a message about limits.
     is_disguised = (isinstance(value, bool) and bool not in types) or (isinstance(value, float) and math.isnan(value))
     if not isinstance(value, types) or is_disguised:
-        raise _unusable(name, words, repr(value))
+        raise unusable(name, words, repr(value))
 
 
-def _unusable(name: str, required: str, found: str) -> OptionError:
+def unusable(name: str, required: str, found: str) -> OptionError:
+    """Error of a parameter that has a value which cannot be used."""
     return OptionError(f"simulation parameter {name}", required=required, found=found, remedy="Change it")

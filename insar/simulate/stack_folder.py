@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from insar.errors import OptionError
@@ -59,19 +61,32 @@ def write_layout(
         The layout is unknown, or the folder holds something.
     """
     chosen = _layout_of(layout)
+    with new_folder(folder) as partial:
+        stack = chosen.place(scene)
+        chosen.write(stack, partial, progress or say_nothing)
+        write_truth(scene, stack, partial / "truth")
+    return folder
+
+
+@contextmanager
+def new_folder(folder: Path) -> Iterator[Path]:
+    """Folder of another name to write into, which gets its own name when all is written.
+
+    Raises
+    ------
+    OptionError
+        The folder holds something.
+    """
     _require_free(folder)
     target = folder.resolve()
     partial = target.with_name(f".{target.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
     try:
-        stack = chosen.place(scene)
-        chosen.write(stack, partial, progress or _say_nothing)
-        write_truth(scene, stack, partial / "truth")
+        yield partial
         partial.replace(target)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
-    return folder
 
 
 def _layout_of(layout: str | Layout) -> Layout:
@@ -99,5 +114,5 @@ def _require_free(folder: Path) -> None:
     )
 
 
-def _say_nothing(done: int, total: int) -> None:
+def say_nothing(done: int, total: int) -> None:
     """Progress that nobody watches."""

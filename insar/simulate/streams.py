@@ -23,13 +23,24 @@ class Effect(IntEnum):
     OFFSETS = 10
     UNWRAPPING = 11
     RAMPS = 12
+    EVENT_COVER = 13
+    EVENT_TEXTURE = 14
+    EVENT_LANDSLIDES = 15
+    EVENT_LOSS = 16
+    EVENT_WEATHER = 17
+    EVENT_LASTING_SPECKLE = 18
+    EVENT_DECAYING_SPECKLE = 19
+    EVENT_NEW_LASTING_SPECKLE = 20
+    EVENT_NEW_DECAYING_SPECKLE = 21
+    EVENT_NOISE = 22
+    EVENT_GAPS = 23
+    EVENT_BACKSCATTER = 24
 
 
-def random_stream(seed: int, effect: Effect, item: int | None = None) -> np.random.Generator:
-    """Generator of one effect or, where `item` is given, of its part for one date or interferogram.
+def random_stream(seed: int, effect: Effect, *items: int) -> np.random.Generator:
+    """Generator of one effect or, where `items` are given, of its part for one date, interferogram or strip of rows.
 
-    The keys are those that `numpy.random.SeedSequence.spawn` would hand out, taken by number so that any
-    interferogram can be made alone.
+    The keys are those that `numpy.random.SeedSequence.spawn` would hand out, taken by number so that any part can be
+    made alone.
     """
-    key = (int(effect),) if item is None else (int(effect), item)
-    return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=key))
+    return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(int(effect), *items)))

@@ -84,7 +84,7 @@ def _quantities(scene: SimulatedScene) -> dict[str, Any]:
 def _description(stack: SimulatedScene) -> dict[str, Any]:
     map_grid = stack.pixels.map_grid
     return {
-        "parameters": _plain(asdict(stack.parameters)),
+        "parameters": plain(asdict(stack.parameters)),
         "conventions": {
             "phase": "radians, positive where the range grew from the earlier to the later date",
             "displacement": "metres, positive toward the satellite: -wavelength / (4 pi) * phase",
@@ -109,17 +109,17 @@ def _description(stack: SimulatedScene) -> dict[str, Any]:
         "offset_cycles": stack.offset_cycles.tolist(),
         "stratification_m_per_km": stack.stratification_m_per_km.tolist(),
         "ramps_m": stack.ramps_m.tolist(),
-        "slopes": [_plain(asdict(slope)) for slope in stack.slopes],
-        "jumps": [_plain(asdict(jump)) | {"pair": stack.pairs[jump.pair_index].name} for jump in stack.jumps],
+        "slopes": [plain(asdict(slope)) for slope in stack.slopes],
+        "jumps": [plain(asdict(jump)) | {"pair": stack.pairs[jump.pair_index].name} for jump in stack.jumps],
     }
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """What JSON can hold: dates as text, infinity as a word."""
     if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
+        return {key: plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
+        return [plain(item) for item in value]
     if isinstance(value, date):
         return value.isoformat()
     if isinstance(value, float) and math.isinf(value):

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
+from typing import NamedTuple
 from xml.sax.saxutils import escape
 
 import numpy as np
@@ -24,6 +25,13 @@ GEOGRAPHIC_WKT = (
     'GEOGCS["WGS84(DD)", DATUM["WGS84", SPHEROID["WGS84", 6378137.0, 298.257223563]], PRIMEM["Greenwich", 0.0], '
     'UNIT["degree", 0.017453292519943295], AXIS["Geodetic longitude", EAST], AXIS["Geodetic latitude", NORTH]]'
 )
+
+
+class BandDescription(NamedTuple):
+    """What headers say of a raster of a product."""
+
+    name: str
+    unit: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,15 +62,45 @@ def write_product(path: Path, bands: Sequence[Band], stack: SimulatedScene, firs
     first, second
         The two dates of the product.
     """
+    metadata = [
+        *_abstracted_metadata(stack, first),
+        *orbit_state_vectors(ScenePass.over(stack), first),
+        *_baselines(stack, first, second),
+    ]
+    described = [BandDescription(band.name, band.unit) for band in bands]
+    data = write_headers(path, described, stack.pixels.grid, metadata)
+    for band in bands:
+        no_data_as_zero(band.values).astype(">f4").tofile(data / f"{band.name}.img")
+
+
+def write_headers(path: Path, bands: Sequence[BandDescription], grid: Grid, metadata: Sequence[str]) -> Path:
+    """Write ``X.dim`` and the ``.hdr`` of its bands, whose ``.img`` are to follow.
+
+    Parameters
+    ----------
+    path
+        Of the header, ``X.dim``; its folder exists.
+    bands
+        What the product holds.
+    grid
+        Map grid of all bands.
+    metadata
+        Elements of the abstracted metadata.
+
+    Returns
+    -------
+    Path
+        The folder ``X.data``.
+    """
     data = path.with_suffix(".data")
     data.mkdir()
     for band in bands:
-        no_data_as_zero(band.values).astype(">f4").tofile(data / f"{band.name}.img")
-        (data / f"{band.name}.hdr").write_text(_envi_header(band, stack.pixels.grid), "ascii")
-    path.write_text(_header(path, bands, stack, first, second), "iso-8859-1")
+        (data / f"{band.name}.hdr").write_text(_envi_header(band, grid), "ascii")
+    path.write_text(_header(path, bands, grid, metadata), "iso-8859-1")
+    return data
 
 
-def _envi_header(band: Band, grid: Grid) -> str:
+def _envi_header(band: BandDescription, grid: Grid) -> str:
     # SNAP anchors the grid at the pixel in the middle, where other writers use the first one.
     col, row = math.floor(grid.cols / 2 + 0.5), math.floor(grid.rows / 2 + 0.5)
     transform = grid.transform
@@ -71,7 +109,7 @@ def _envi_header(band: Band, grid: Grid) -> str:
     if grid.is_geographic:
         map_info = f"Geographic Lat/Lon,{anchor},{size},WGS84,units=Degrees"
     else:
-        zone, hemisphere = _utm_zone(grid)
+        zone, hemisphere = utm_zone(grid)
         map_info = f"UTM,{anchor},{size},{zone},{hemisphere},WGS84,units=Meters"
     return "\n".join(
         [
@@ -95,8 +133,7 @@ def _envi_header(band: Band, grid: Grid) -> str:
     )
 
 
-def _header(path: Path, bands: Sequence[Band], stack: SimulatedScene, first: date, second: date) -> str:
-    grid = stack.pixels.grid
+def _header(path: Path, bands: Sequence[BandDescription], grid: Grid, metadata: Sequence[str]) -> str:
     transform = grid.transform
     name = escape(path.stem)
     files = [
@@ -124,9 +161,7 @@ def _header(path: Path, bands: Sequence[Band], stack: SimulatedScene, first: dat
             *(_band_info(index, band, grid) for index, band in enumerate(bands)),
             "</Image_Interpretation>",
             '<Dataset_Sources><MDElem name="metadata"><MDElem name="Abstracted_Metadata">',
-            *_abstracted_metadata(stack, first),
-            *_orbit_state_vectors(stack, first),
-            *_baselines(stack, first, second),
+            *metadata,
             "</MDElem></MDElem></Dataset_Sources>",
             "</Dimap_Document>",
             "",
@@ -134,7 +169,7 @@ def _header(path: Path, bands: Sequence[Band], stack: SimulatedScene, first: dat
     )
 
 
-def _band_info(index: int, band: Band, grid: Grid) -> str:
+def _band_info(index: int, band: BandDescription, grid: Grid) -> str:
     return (
         f"<Spectral_Band_Info><BAND_INDEX>{index}</BAND_INDEX><BAND_DESCRIPTION />"
         f"<BAND_NAME>{escape(band.name)}</BAND_NAME><BAND_RASTER_WIDTH>{grid.cols}</BAND_RASTER_WIDTH>"
@@ -156,8 +191,8 @@ def _abstracted_metadata(stack: SimulatedScene, first: date) -> list[str]:
         "SWATH": "IW1",
         "incidence_near": parameters.incidence_near_deg,
         "incidence_far": parameters.incidence_far_deg,
-        "first_line_time": _snap_time(over.start(first)),
-        "last_line_time": _snap_time(over.stop(first)),
+        "first_line_time": snap_time(over.start(first)),
+        "last_line_time": snap_time(over.stop(first)),
         "PASS": parameters.orbit_direction.upper(),
         "SAMPLE_TYPE": "COMPLEX",
         "mds1_tx_rx_polar": "VV",
@@ -170,7 +205,7 @@ def _abstracted_metadata(stack: SimulatedScene, first: date) -> list[str]:
         "num_output_lines": grid.rows,
         "num_samples_per_line": grid.cols,
         "avg_scene_height": stack.mean_height_m,
-        "map_projection": "WGS84(DD)" if grid.is_geographic else f"UTM zone {_utm_zone(grid)[0]}",
+        "map_projection": "WGS84(DD)" if grid.is_geographic else f"UTM zone {utm_zone(grid)[0]}",
         "is_terrain_corrected": 1,
         "lat_pixel_res": -grid.transform.e,
         "lon_pixel_res": grid.transform.a,
@@ -181,18 +216,19 @@ def _abstracted_metadata(stack: SimulatedScene, first: date) -> list[str]:
         "centre_lon": parameters.center_lon_deg,
         "centre_heading": stack.heading_deg,
     }
-    return [_attribute(name, value, "ascii") for name, value in values.items()]
+    return [attribute(name, value, "ascii") for name, value in values.items()]
 
 
-def _orbit_state_vectors(stack: SimulatedScene, first: date) -> list[str]:
+def orbit_state_vectors(over: ScenePass, day: date) -> list[str]:
+    """Element of the abstracted metadata with the orbit of a day."""
     lines = ['<MDElem name="Orbit_State_Vectors">']
-    for number, vector in enumerate(ScenePass.over(stack).state_vectors(first, 3, 10.0), start=1):
+    for number, vector in enumerate(over.state_vectors(day, 3, 10.0), start=1):
         lines.append(f'<MDElem name="orbit_vector{number}">')
-        lines.append(_attribute("time", _snap_time(vector.time), "utc"))
+        lines.append(attribute("time", snap_time(vector.time), "utc"))
         named = zip(("x", "y", "z"), vector.position_m, vector.velocity_m_per_s, strict=True)
         for axis, position, velocity in named:
-            lines.append(_attribute(f"{axis}_pos", position, "float64"))
-            lines.append(_attribute(f"{axis}_vel", velocity, "float64"))
+            lines.append(attribute(f"{axis}_pos", position, "float64"))
+            lines.append(attribute(f"{axis}_vel", velocity, "float64"))
         lines.append("</MDElem>")
     return [*lines, "</MDElem>"]
 
@@ -215,22 +251,24 @@ def _baselines(stack: SimulatedScene, first: date, second: date) -> list[str]:
             temporal = (master - slave).days * (1.0 + 3e-7)
             lines += [
                 f'<MDElem name="Slave: {snap_date(slave)}">',
-                _attribute("Perp Baseline", perpendicular, "float64"),
-                _attribute("Temp Baseline", temporal, "float64"),
-                _attribute("Modelled Coherence", 1.0 if master == slave else 0.9, "float64"),
-                _attribute("Height of Ambiguity", "Infinity" if math.isinf(ambiguity) else ambiguity, "float64"),
-                _attribute("Doppler Difference", 0.0, "float64"),
+                attribute("Perp Baseline", perpendicular, "float64"),
+                attribute("Temp Baseline", temporal, "float64"),
+                attribute("Modelled Coherence", 1.0 if master == slave else 0.9, "float64"),
+                attribute("Height of Ambiguity", "Infinity" if math.isinf(ambiguity) else ambiguity, "float64"),
+                attribute("Doppler Difference", 0.0, "float64"),
                 "</MDElem>",
             ]
         lines.append("</MDElem>")
     return [*lines, "</MDElem>"]
 
 
-def _attribute(name: str, value: object, kind: str) -> str:
+def attribute(name: str, value: object, kind: str) -> str:
+    """Element of one value of the metadata."""
     return f'<MDATTR name="{escape(name)}" type="{kind}" mode="rw">{escape(str(value))}</MDATTR>'
 
 
-def _snap_time(moment: datetime) -> str:
+def snap_time(moment: datetime) -> str:
+    """A moment as SNAP writes it."""
     return f"{moment.day:02d}-{MONTHS[moment.month - 1].upper()}-{moment.year} {moment:%H:%M:%S.%f}"
 
 
@@ -242,6 +280,7 @@ def _wkt(grid: Grid) -> str:
     return str(pyproj.CRS.from_user_input(grid.crs).to_wkt("WKT1_GDAL"))
 
 
-def _utm_zone(grid: Grid) -> tuple[int, str]:
+def utm_zone(grid: Grid) -> tuple[int, str]:
+    """Zone and hemisphere of a grid in UTM."""
     code = int(str(grid.crs).removeprefix("EPSG:"))
     return code % 100, "North" if code < 32700 else "South"

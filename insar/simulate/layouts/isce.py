@@ -20,6 +20,38 @@ DATA_TYPES = {"<f4": "FLOAT", "<f8": "DOUBLE", "|u1": "BYTE"}
 
 
 @dataclass(frozen=True, slots=True)
+class Swath:
+    """What headers state of the images besides the pass.
+
+    Attributes
+    ----------
+    lines, samples
+        Of single-look images.
+    azimuth_looks, range_looks
+        Of the rasters.
+    wavelength_m
+        Of the radar.
+    orbit_direction
+        ``ascending`` or ``descending``.
+    """
+
+    lines: int
+    samples: int
+    azimuth_looks: int
+    range_looks: int
+    wavelength_m: float
+    orbit_direction: str
+
+    @classmethod
+    def of(cls, stack: SimulatedScene) -> Swath:
+        """Of a scene in radar coordinates."""
+        parameters = stack.parameters
+        looks = parameters.azimuth_looks, parameters.range_looks
+        lines, samples = (size * count for size, count in zip(stack.shape, looks, strict=True))
+        return cls(lines, samples, *looks, parameters.wavelength_m, parameters.orbit_direction)
+
+
+@dataclass(frozen=True, slots=True)
 class IsceTops:
     """Sentinel-1 stack as topsStack leaves it."""
 
@@ -33,9 +65,10 @@ class IsceTops:
         """Write ``reference``, ``secondarys``, ``baselines`` and ``merged``."""
         over = ScenePass.over(stack)
         first, *others = stack.dates
-        _write_swath_header(folder / "reference", stack, over, first)
+        swath = Swath.of(stack)
+        write_swath_header(folder / "reference", swath, over, first)
         for day in others:
-            _write_swath_header(folder / "secondarys" / f"{day:%Y%m%d}", stack, over, day)
+            write_swath_header(folder / "secondarys" / f"{day:%Y%m%d}", swath, over, day)
         for day, baseline in zip(others, stack.perpendicular_baselines_m[1:], strict=True):
             name = f"{first:%Y%m%d}_{day:%Y%m%d}"
             target = folder / "baselines" / name / f"{name}.txt"
@@ -72,7 +105,7 @@ class IsceStripmap:
 
     def write(self, stack: SimulatedScene, folder: Path, progress: Progress) -> None:
         """Write ``data.rsc``, ``baselines``, ``geom_reference`` and ``Igrams``."""
-        _write_data_rsc(folder / "data.rsc", stack)
+        write_data_rsc(folder / "data.rsc", Swath.of(stack), ScenePass.over(stack))
         first, *others = stack.dates
         (folder / "baselines").mkdir()
         for day, baseline in zip(others, stack.perpendicular_baselines_m[1:], strict=True):
@@ -140,8 +173,8 @@ def _amplitude(stack: SimulatedScene) -> NDArray[np.float32]:
     return brightness
 
 
-def _write_swath_header(folder: Path, stack: SimulatedScene, over: ScenePass, day: date) -> None:
-    parameters = stack.parameters
+def write_swath_header(folder: Path, swath: Swath, over: ScenePass, day: date) -> None:
+    """Write ``IW1.xml`` of a date, as topsApp's products have it; the folder is made."""
     vectors = [
         component_xml(
             f"statevector{number}",
@@ -167,14 +200,14 @@ def _write_swath_header(folder: Path, stack: SimulatedScene, over: ScenePass, da
             property_xml("burstnumber", 1),
             property_xml("burststartutc", _utc(over, day, 0.0)),
             property_xml("burststoputc", _utc(over, day, over.duration_s)),
-            property_xml("numberoflines", stack.shape[0] * parameters.azimuth_looks),
-            property_xml("numberofsamples", stack.shape[1] * parameters.range_looks),
+            property_xml("numberoflines", swath.lines),
+            property_xml("numberofsamples", swath.samples),
             orbit,
             property_xml("orbitnumber", 27915),
-            property_xml("passdirection", parameters.orbit_direction.upper()),
+            property_xml("passdirection", swath.orbit_direction.upper()),
             property_xml("polarization", "VV"),
             property_xml("pulserepetitionfrequency", 1717.128973878037),
-            property_xml("radarwavelength", parameters.wavelength_m),
+            property_xml("radarwavelength", swath.wavelength_m),
             property_xml("rangepixelsize", over.range_pixel_size_m),
             property_xml("sensingstart", _utc(over, day, 0.0)),
             property_xml("sensingstop", _utc(over, day, over.duration_s)),
@@ -204,22 +237,21 @@ def _write_swath_header(folder: Path, stack: SimulatedScene, over: ScenePass, da
     (folder / "IW1.xml").write_text(document, "utf-8")
 
 
-def _write_data_rsc(path: Path, stack: SimulatedScene) -> None:
-    parameters = stack.parameters
-    over = ScenePass.over(stack)
+def write_data_rsc(path: Path, swath: Swath, over: ScenePass) -> None:
+    """Write the text file that states the sensor of a stack of stripmapStack."""
     values: dict[str, object] = {
-        "WAVELENGTH": parameters.wavelength_m,
-        "HEADING": round(stack.heading_deg if stack.heading_deg <= 180.0 else stack.heading_deg - 360.0, 6),
-        "ORBIT_DIRECTION": parameters.orbit_direction,
+        "WAVELENGTH": swath.wavelength_m,
+        "HEADING": round(over.heading_deg if over.heading_deg <= 180.0 else over.heading_deg - 360.0, 6),
+        "ORBIT_DIRECTION": swath.orbit_direction,
         "ANTENNA_SIDE": -1,
         "PLATFORM": "Sen",
         "PROCESSOR": "isce",
         "CENTER_LINE_UTC": over.center_line_utc_s,
         "STARTING_RANGE": over.starting_range_m,
-        "RANGE_PIXEL_SIZE": over.range_pixel_size_m * parameters.range_looks,
-        "AZIMUTH_PIXEL_SIZE": over.azimuth_pixel_size_m * parameters.azimuth_looks,
-        "RLOOKS": parameters.range_looks,
-        "ALOOKS": parameters.azimuth_looks,
+        "RANGE_PIXEL_SIZE": over.range_pixel_size_m * swath.range_looks,
+        "AZIMUTH_PIXEL_SIZE": over.azimuth_pixel_size_m * swath.azimuth_looks,
+        "RLOOKS": swath.range_looks,
+        "ALOOKS": swath.azimuth_looks,
         "EARTH_RADIUS": EARTH_RADIUS_M,
         "HEIGHT": PLATFORM_HEIGHT_M,
     }
