@@ -17,8 +17,11 @@ if TYPE_CHECKING:
     from insar.readers.base import Reader
     from insar.stack import Stack
 
-PROCESSORS = ("isce", "snap", "hyp3", "licsar", "mintpy", "gamma", "roipac")
+PROCESSORS = ("isce", "snap", "hyp3", "licsar", "mintpy", "gamma", "roipac", "scarp", "rasters")
 """Processors whose products can be opened; each names the module that reads them."""
+
+_LAST_RESORT = "rasters"
+"""Would recognise the GeoTIFFs of others, too: asked only where nobody else recognises anything."""
 
 __all__ = ["PROCESSORS", "open_stack"]
 
@@ -73,8 +76,10 @@ def _reader(processor: str) -> Reader:
 
 def _recognise(path: Path) -> str:
     # Importing a reader takes time, and MintPy alone keeps a stack in one file.
-    likely = ("mintpy",) if path.is_file() else PROCESSORS
+    likely = ("mintpy",) if path.is_file() else tuple(name for name in PROCESSORS if name != _LAST_RESORT)
     matches = [name for name in likely if _reader(name).recognises(path)]
+    if not matches and _reader(_LAST_RESORT).recognises(path):
+        return _LAST_RESORT
     if len(matches) == 1:
         return matches[0]
     if matches:

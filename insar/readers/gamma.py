@@ -90,19 +90,19 @@ class GammaReader:
     expects = "*.unw named after two dates, *dem_par or *dem.par, and *slc.par, in the folder or in folders below it"
 
     def recognises(self, path: Path) -> bool:
-        """Whether there are the parameters of a map and an unwrapped interferogram, at most two folders below.
+        """Whether there are the parameters of a map and a phase or a coherence, at most two folders below.
 
         Not in the folders of LiCSBAS, which lie beside those of LiCSAR.
         """
         if not path.is_dir():
             return False
-        has_map = has_phase = False
+        has_map = has_raster = False
         for file in walk_files(path, RECOGNITION_DEPTH):
             if any(part.startswith(_LICSBAS_FOLDER) for part in file.relative_to(path).parts):
                 continue
             has_map = has_map or _MAP_PARAMETERS.search(file.name) is not None
-            has_phase = has_phase or _PHASE.search(file.name) is not None
-            if has_map and has_phase:
+            has_raster = has_raster or any(kind.search(file.name) for kind in (_PHASE, _COHERENCE))
+            if has_map and has_raster:
                 return True
         return False
 
@@ -167,7 +167,8 @@ def _open(path: Path, folder: _Folder) -> Stack:
         require_byte_order(raster, big=True, remedy=_SWAPPED)
 
     images = [read_parameters(file) for file in folder.matching(_IMAGE_PARAMETERS)]
-    wavelength = _wavelength(path, images)
+    # coherence alone needs no wavelength
+    wavelength = _wavelength(path, images) if phases or images else math.nan
     files = OpenFiles()
     return Stack(
         path,

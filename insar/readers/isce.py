@@ -31,7 +31,7 @@ from insar.readers.sources import (
     plane_of,
 )
 from insar.readers.xml_files import parse_xml
-from insar.stack import Cube, Geometry, Plane, Stack
+from insar.stack import Acquisition, Cube, Geometry, Plane, Stack
 
 _PAIR_FOLDERS = ("merged/interferograms", "interferograms", "merged/Igrams", "Igrams")
 _GEOMETRY_FOLDERS = ("geom_reference", "geom_master")
@@ -82,7 +82,7 @@ def _open(path: Path, folder: Path, homes: Sequence[Path]) -> Stack:
     components = _cube(stored, "connected components", lambda each: each.components, images, files, notes)
     grid = images.grid
     geometry, geometry_looks = _open_geometry(homes, images, files, notes)
-    wavelength_m, acquisition = read_sensor(homes, geometry_looks)
+    wavelength_m, acquisition = _sensor(homes, geometry_looks, notes, is_needed=phase is not None)
     baselines = read_baselines(homes)
     pairs = tuple(each.pair for each in stored)
     unknown = float("nan")
@@ -105,6 +105,20 @@ def _open(path: Path, folder: Path, homes: Sequence[Path]) -> Stack:
         replace(acquisition, baseline_sense=baseline_sense(homes)),
         tuple(notes),
     )
+
+
+def _sensor(
+    homes: Sequence[Path], looks: tuple[int, int] | None, notes: list[str], *, is_needed: bool
+) -> tuple[float, Acquisition]:
+    """Wavelength and acquisition; where no file states the wavelength and it is not needed, NaN and the looks."""
+    try:
+        return read_sensor(homes, looks)
+    except MissingInputError:
+        if is_needed:
+            raise
+        notes.append("wavelength unknown: coherence does not need it")
+        range_looks, azimuth_looks = looks or (None, None)
+        return float("nan"), Acquisition(range_looks=range_looks, azimuth_looks=azimuth_looks)
 
 
 class _Images:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -96,7 +97,7 @@ def _open(path: Path, file: Path) -> Stack:
             file, required="a dataset unwrapPhase or coherence", found="neither", remedy="Load the stack again"
         )
     sensor = sensor_of(file, attributes)
-    if sensor.wavelength_m is None:
+    if sensor.wavelength_m is None and phase is not None:
         raise InputError(
             file, required="the attribute WAVELENGTH (metres)", found="none", remedy="Load the stack again"
         )
@@ -106,7 +107,7 @@ def _open(path: Path, file: Path) -> Stack:
         path,
         "mintpy",
         tuple(each.pair for each in table.stored),
-        sensor.wavelength_m,
+        math.nan if sensor.wavelength_m is None else sensor.wavelength_m,
         baselines,
         grid,
         phase,

@@ -56,13 +56,14 @@ class RoipacReader:
     expects = "*.unw with *.unw.rsc, in the folder or in folders below it"
 
     def recognises(self, path: Path) -> bool:
-        """Whether there is a ``.unw.rsc`` at most two folders below.
+        """Whether there is a ``.unw.rsc`` or a ``.cor.rsc`` at most two folders below.
 
         MintPy puts such files beside the interferograms of ISCE2, known by their ``.xml``, and of GAMMA.
         """
         if not path.is_dir():
             return False
-        headers = (file for file in walk_files(path, RECOGNITION_DEPTH) if _ends(file, _PHASE))
+        found = walk_files(path, RECOGNITION_DEPTH)
+        headers = (file for file in found if _ends(file, _PHASE) or _ends(file, _COHERENCE))
         is_roipac = any(not file.with_suffix(".xml").exists() for file in headers)
         return is_roipac and not gamma.READER.recognises(path)
 
@@ -126,7 +127,7 @@ def _open(path: Path, found: Sequence[Path]) -> Stack:
         path,
         "roipac",
         tuple(each.pair for each in stored),
-        _wavelength(firsts),
+        _wavelength(firsts) if phases or _state_wavelength(firsts) else math.nan,
         baselines,
         grid,
         cube_of_rasters(stored, lambda each: each.phase, _band, grid, files, signed=True),
@@ -172,6 +173,10 @@ def _on_map(
 
 def _band(raster: Path, grid: Grid) -> FlatBand:
     return FlatBand(raster, "<f4", grid.rows, grid.cols, bands=2, band=1, interleave=Interleave.BIL)
+
+
+def _state_wavelength(headers: Sequence[RoipacHeader]) -> bool:
+    return any(header.number("WAVELENGTH") is not None for header in headers)
 
 
 def _wavelength(headers: Sequence[RoipacHeader]) -> float:

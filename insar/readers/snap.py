@@ -117,7 +117,7 @@ def _open(path: Path, products: Sequence[DimapProduct]) -> Stack:
     absent = [each.content.product.path.name for each in chosen if each.pair not in matched]
     if absent and matched:
         notes.append(f"no coherence for {', '.join(absent)}: unknown (NaN) there")
-    wavelength_m = _wavelength(used, notes)
+    wavelength_m = _wavelength(used, notes, is_needed=bool(phases))
     return Stack(
         path,
         "snap",
@@ -242,13 +242,16 @@ def _baseline(pair: Pair, products: Sequence[DimapProduct]) -> float:
     return float("nan")
 
 
-def _wavelength(products: Sequence[DimapProduct], notes: list[str]) -> float:
+def _wavelength(products: Sequence[DimapProduct], notes: list[str], *, is_needed: bool) -> float:
     frequencies = {product.path: product.number("radar_frequency") for product in products}
     known = {path: value for path, value in frequencies.items() if value}
     if not known:
         if (products[0].text("mission") or "").upper().startswith("SENTINEL-1"):
             notes.append("wavelength of Sentinel-1 assumed: the products do not state their radar_frequency")
             return SENTINEL1_WAVELENGTH_M
+        if not is_needed:
+            notes.append("wavelength unknown: coherence does not need it")
+            return float("nan")
         raise InputError(
             products[0].path,
             required="radar_frequency in its Abstracted_Metadata",
