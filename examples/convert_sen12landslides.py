@@ -7,6 +7,9 @@ A patch holds ``VV`` and ``VH`` (dB, cut at -50 and 0), ``DEM`` (m) and ``MASK``
 first index of an image runs east, the second south, so that it must be transposed to lie as a map. The coordinates are
 those of the upper left corners of pixels: the outlines named in ``ann_bbox`` hold every pixel of the mask only then.
 
+The DEM has cells of one arc second, repeated on pixels of 10 m and rounded to metres. Its steps would be walls that
+throw layover: it is smoothed over about one of its cells.
+
 The folder gets ``YYYYMMDD_<asc|dsc>_<VV|VH>_db.tif`` for each date, ``dem.tif`` and ``landslides.tif``. Values of 0 dB
 are data, bright reflectors; no data is NaN, and declared as such.
 """
@@ -23,8 +26,11 @@ import numpy as np
 import rasterio
 from affine import Affine
 from numpy.typing import NDArray
+from scipy.ndimage import gaussian_filter
 
 from insar.days import parse_day
+
+_DEM_CELL_PIXELS = 3.0
 
 
 def convert(source: Path, folder: Path) -> list[Path]:
@@ -55,9 +61,13 @@ def convert(source: Path, folder: Path) -> list[Path]:
             for band in ("VV", "VH"):
                 path = folder / f"{day:%Y%m%d}_{orbit}_{band}_db.tif"
                 written.append(_write(path, patch[band][index].T, nodata=float("nan"), **place))
-        written.append(_write(folder / "dem.tif", patch["DEM"][0].T, nodata=None, **place))
+        written.append(_write(folder / "dem.tif", _smoothed(patch["DEM"][0].T), nodata=None, **place))
         written.append(_write(folder / "landslides.tif", patch["MASK"][0].T, nodata=None, **place))
     return written
+
+
+def _smoothed(height: NDArray[np.int16]) -> NDArray[np.float32]:
+    return gaussian_filter(height.astype(np.float32), _DEM_CELL_PIXELS / 2.0, mode="nearest")
 
 
 def _transform(x: NDArray[np.float64], y: NDArray[np.float64]) -> Affine:

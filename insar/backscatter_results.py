@@ -247,7 +247,7 @@ def _by_terrain(
     folder = scratch / f"terrain{suffix}"
     folder.mkdir()
     terrain = Terrain.prepare(dem, grid, view, folder)
-    for note in (*view.notes, *terrain.notes):
+    for note in view.notes:  # the terrain has told its own
         logger.warning("%s", note)
     classes = FlatClasses(folder / "classes.dat", grid.cols)
     with classes.path.open("wb") as sink:
