@@ -24,6 +24,7 @@ FIGURES = "figures"
 """Folder of the figures in a result."""
 
 DIVERGING = "RdBu"
+RED_IS_POSITIVE = "RdBu_r"
 SEQUENTIAL = "viridis"
 INK = "#1f2933"
 FAINT = "#b8c0c8"
@@ -103,7 +104,7 @@ def draw_network(pairs: Sequence[NetworkPair], date_baselines_m: Mapping[date, f
     axes.set_ylabel("Temporal baseline (days)" if as_arcs else "Perpendicular baseline (m)", color=INK)
     if as_arcs:
         axes.set_ylim(bottom=-0.06 * max((pair.secondary - pair.reference).days for pair in pairs))
-    _date_axis(axes)
+    date_axis(axes)
     axes.grid(color="#eceff1", linewidth=0.8)
     if any(_is_known(pair.mean_coherence) for pair in pairs if pair.kept):
         from matplotlib.cm import ScalarMappable
@@ -274,12 +275,13 @@ def _draw_panel(axes: Axes, dates: Sequence[date], years: NDArray[np.float64], p
     elif np.ptp(millimetres[known]) < 0.2:
         axes.set_ylim(-1.0, 1.0)
     axes.set_title(panel.title, fontsize=9, color=INK, loc="left")
-    _date_axis(axes)
+    date_axis(axes)
     strip_axes(axes)
     axes.grid(color="#eceff1", linewidth=0.8)
 
 
-def _date_axis(axes: Axes) -> None:
+def date_axis(axes: Axes) -> None:
+    """Dates along the horizontal axis, as short as they can be told."""
     from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 
     locator = AutoDateLocator(minticks=3, maxticks=7)  # type: ignore[no-untyped-call]  # matplotlib has no types here

@@ -202,7 +202,7 @@ class BlockInverter:
     @property
     def rows_per_chunk(self) -> int:
         """Rows the storage keeps together."""
-        return int(getattr(self._phase.source, "rows_per_chunk", 1))
+        return self._phase.rows_per_chunk
 
     def _reference_area(
         self, reference: RowCol, size: int

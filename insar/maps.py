@@ -156,6 +156,75 @@ def draw_quality(flags: NDArray[np.integer], grid: Grid) -> Figure:
     return layout.figure
 
 
+@dataclass(frozen=True, slots=True)
+class MapClass:
+    """A class of a map: its value in the layer, what it is called, its colour; of no colour where it is no data."""
+
+    value: int
+    name: str
+    colour: str | None
+
+
+def draw_classes(
+    values: NDArray[np.floating],
+    grid: Grid,
+    classes: Sequence[MapClass],
+    *,
+    relief: NDArray[np.floating] | None = None,
+    width_in: float = FULL_WIDTH_IN,
+) -> Figure:
+    """A layer of classes, with the share that each has of the pixels that belong to one.
+
+    Parameters
+    ----------
+    values
+        (row, col) classes, NaN where there is no data; may be decimated.
+    grid
+        Grid of the layer at full resolution.
+    classes
+        What there may be.
+    relief
+        (row, col) hillshade 0..1 of the same area, drawn beneath.
+    width_in
+        Width of the figure in inches.
+    """
+    from matplotlib.colors import ListedColormap
+    from matplotlib.patches import Patch
+
+    layout = _lay_out(grid, width_in, legend_in=0.5)
+    if relief is not None:
+        layout.axes.imshow(
+            relief, cmap="gray", vmin=0.0, vmax=1.0, extent=layout.extent, aspect="auto", interpolation="nearest"
+        )
+    coloured = [each for each in classes if each.colour is not None]
+    known = np.isin(values, [each.value for each in classes])
+    shown = np.full(values.shape, np.nan)
+    for number, each in enumerate(coloured):
+        shown[values == each.value] = number
+    layout.axes.imshow(
+        np.ma.masked_invalid(shown),
+        cmap=ListedColormap([str(each.colour) for each in coloured]),
+        vmin=-0.5,
+        vmax=len(coloured) - 0.5,
+        extent=layout.extent,
+        aspect="auto",
+        interpolation="nearest",
+        alpha=1.0 if relief is None else 0.6,
+    )
+    total = max(int(known.sum()), 1)
+    handles = [
+        Patch(
+            facecolor=str(each.colour),
+            edgecolor=FAINT,
+            label=f"{each.name}: {format_percent(float(np.sum(values == each.value)) / total)}",
+        )
+        for each in coloured
+    ]
+    layout.figure.legend(handles=handles, loc="lower center", ncols=len(handles), fontsize=SMALL_TEXT, frameon=False)
+    _finish_map(layout, grid)
+    return layout.figure
+
+
 def shade_relief(height: NDArray[np.floating], grid: Grid) -> NDArray[np.float64] | None:
     """Light a terrain from the north-west: (row, col) 0..1, NaN where unknown; None where there is nothing to see.
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from insar.figures import DIVERGING, FIGURES, HALF_WIDTH_IN, save_figure
+from insar.figures import DIVERGING, FIGURES, HALF_WIDTH_IN, RED_IS_POSITIVE, save_figure
 from insar.maps import MapStyle, draw_map, shade_relief
 from insar.preview import ExamplePoint
 from insar.result import ResultFolder
@@ -24,7 +24,7 @@ def draw_layer(
 ) -> str:
     """Draw values of a layer, (row, col) of its preview, and give the file of the figure relative to the result."""
     # Relief beneath a one-sided scale would be read as its values: only signed maps, white at zero, show it.
-    height = result.preview("height") if style.colours == DIVERGING else None
+    height = result.preview("height") if style.colours in (DIVERGING, RED_IS_POSITIVE) else None
     relief = None if height is None else shade_relief(height.values, result.grid)
     figure = draw_map(
         values,

@@ -90,6 +90,19 @@ class Cube:
         """Always 3."""
         return 3
 
+    @property
+    def rows_per_chunk(self) -> int:
+        """Rows that the storage keeps together: blocks of whole chunks read none of them twice."""
+        return int(getattr(self.source, "rows_per_chunk", 1))
+
+    @property
+    def bytes_per_row(self) -> int:
+        """Bytes that one row of all pairs takes while it is read, what it is made from included."""
+        count = len(self.pairs)
+        if hasattr(self.source, "bytes_per_row"):
+            return int(self.source.bytes_per_row(count))
+        return count * self.cols * self.dtype.itemsize
+
     def read(self, rows: slice, cols: slice) -> NDArray[np.float32]:
         """Window of all pairs: (pair, row, col)."""
         return self.source.read_block(self.pairs, _bounded(rows, self.rows), _bounded(cols, self.cols))

@@ -31,7 +31,7 @@ class JoinedCube:
     @property
     def rows_per_chunk(self) -> int:
         """Rows that the storage keeps together, at most."""
-        return max(int(getattr(cube.source, "rows_per_chunk", 1)) for cube in self.cubes if cube is not None)
+        return max(cube.rows_per_chunk for cube in self.cubes if cube is not None)
 
     def read_block(self, pairs: NDArray[np.intp], rows: slice, cols: slice) -> NDArray[np.float32]:
         """One window of the named pairs, (pair, row, col); NaN for pairs of a stack without the quantity."""

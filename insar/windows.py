@@ -49,3 +49,5 @@ class Looks(NamedTuple):
 
 
 ONE_LOOK = Looks(1, 1)
+DEFAULT_WINDOW = Window(5, 5)
+SIBLING_WINDOW = Window(15, 15)

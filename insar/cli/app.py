@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
-from insar.cli import products
+from insar.cli import events, products
 from insar.cli.logs import set_up_logging
 from insar.cli.options import (
     OutputFolder,
@@ -23,6 +23,7 @@ from insar.cli.options import (
     takes_settings,
 )
 from insar.errors import InsarError
+from insar.simulate import SimulationParameters
 
 app = typer.Typer(
     name="insar",
@@ -239,7 +240,7 @@ def init(
 
 
 @app.command()
-@takes_parameters
+@takes_parameters(SimulationParameters)
 def simulate(
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder to make.")],
     parameters: dict[str, Any],
@@ -252,7 +253,7 @@ def simulate(
     """A stack with known truth, in the layout of a processor."""
     from insar.cli.progress import progress_bars
     from insar.config import parse_date
-    from insar.simulate import SimulationParameters, simulate_stack
+    from insar.simulate import simulate_stack
 
     set_up_logging(quiet=quiet, verbose=verbose)
     given = {name: value for name, value in parameters.items() if value is not None}
@@ -269,3 +270,4 @@ def simulate(
 
 
 products.register(app)
+events.register(app)

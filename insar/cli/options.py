@@ -5,10 +5,14 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 from dataclasses import fields
+from datetime import date
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 StackOrConfig = Annotated[
     Path, typer.Argument(metavar="STACK|CONFIG", help="Folder or file of a stack, or a configuration (.toml).")
@@ -67,23 +71,27 @@ def _flag(name: str) -> str:
     return f"--{flag}/--no-{flag}" if _TYPES.get(name) is bool else f"--{flag}"
 
 
-def takes_parameters(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command every parameter of the simulator as an option; those given arrive as `parameters`."""
-    from insar.simulate import SimulationParameters
+_AS_TEXT = (date, type(None))
+"""Types of defaults whose options are text: dates, and what is not set."""
 
+
+def takes_parameters(kind: type[DataclassInstance]) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Give a command every plain parameter of a simulator as an option; those given arrive as `parameters`."""
     options = {}
-    for entry in fields(SimulationParameters):
-        kind = type(entry.default)
+    for entry in fields(kind):
+        plain = type(entry.default)
+        if plain not in (bool, int, float, str, *_AS_TEXT):
+            continue
         flag = f"--{entry.name.replace('_', '-')}"
         options[entry.name] = Annotated[
-            (kind if kind in (bool, int, float) else str) | None,
+            (str if plain in _AS_TEXT else plain) | None,
             typer.Option(
-                f"{flag}/--no-{flag[2:]}" if kind is bool else flag,
+                f"{flag}/--no-{flag[2:]}" if plain is bool else flag,
                 help=f"By default {entry.default}.",
-                rich_help_panel="The scene (explained in insar.simulate.SimulationParameters)",
+                rich_help_panel=f"The scene (explained in {kind.__module__}.{kind.__name__})",
             ),
         ]
-    return _with_options(command, "parameters", options)
+    return lambda command: _with_options(command, "parameters", options)
 
 
 def _with_options(command: Callable[..., None], group: str, options: dict[str, Any]) -> Callable[..., None]:

@@ -1,0 +1,361 @@
+"""Commands of the event layers: coherence, damage, backscatter and their timeline."""
+
+from __future__ import annotations
+
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from insar.cli.logs import set_up_logging
+from insar.cli.options import OutputFolder, Overwrite, Quiet, Verbose, takes_parameters
+from insar.cli.progress import progress_bars
+from insar.simulate.event_parameters import EventParameters
+from insar.windows import DEFAULT_WINDOW, ONE_LOOK, SIBLING_WINDOW, Looks, Window
+
+if TYPE_CHECKING:
+    from insar.coherence_results import ImageOptions, MapOptions
+    from insar.layer_run import Machine
+    from insar.stack import Pair
+
+_IMAGES = "Complex images (SLC)"
+_PLACE = "Output"
+_MACHINE = "Machine"
+
+Sources = Annotated[
+    list[Path],
+    typer.Argument(
+        metavar="STACK|SLC...",
+        help="Coregistered complex images: their folder, or files with a date in the name; or one stack that has "
+        "coherence already.",
+    ),
+]
+Event = Annotated[str, typer.Option("--event", metavar="DATE", help="Day of the event, YYYYMMDD.")]
+Processor = Annotated[
+    str,
+    typer.Option(
+        help="Layout of the input: auto, isce, snap or gdal for complex images; a processor of `insar run` for a stack."
+    ),
+]
+Polarisation = Annotated[
+    str | None, typer.Option(help="VV, VH, HH or HV, where the input has several.", rich_help_panel=_IMAGES)
+]
+Subswath = Annotated[
+    str | None, typer.Option(help="IW1, IW2 or IW3, where the input has several.", rich_help_panel=_IMAGES)
+]
+WindowSize = Annotated[
+    tuple[int, int],
+    typer.Option("--window", metavar="ROWS COLS", help="Window of the boxcar coherence, odd.", rich_help_panel=_IMAGES),
+]
+LooksTaken = Annotated[
+    tuple[int, int],
+    typer.Option(
+        "--looks",
+        metavar="ROWS COLS",
+        help="Pixels taken together before the window, azimuth and range: 3 9 is topsStack's grid with these looks.",
+        rich_help_panel=_IMAGES,
+    ),
+]
+RemoveFringe = Annotated[
+    bool, typer.Option("--remove-fringe", help="Take out the local fringe within the window.", rich_help_panel=_IMAGES)
+]
+Sibling = Annotated[
+    bool,
+    typer.Option(
+        "--sibling/--no-sibling",
+        help="Sibling coherence, too, where at least six images are there to choose siblings by.",
+        rich_help_panel=_IMAGES,
+    ),
+]
+SiblingWindow = Annotated[
+    tuple[int, int],
+    typer.Option(metavar="ROWS COLS", help="Window that siblings are looked for in, odd.", rich_help_panel=_IMAGES),
+]
+FalseRejectionRate = Annotated[
+    float, typer.Option(help="Share of true siblings that the test may reject.", rich_help_panel=_IMAGES)
+]
+Crs = Annotated[
+    str | None,
+    typer.Option(
+        help="CRS of the result; the stack's own, or EPSG:4326 for radar coordinates.", rich_help_panel=_PLACE
+    ),
+]
+Resolution = Annotated[
+    float | None, typer.Option(help="Pixel size of the result, in units of its CRS.", rich_help_panel=_PLACE)
+]
+Bbox = Annotated[
+    tuple[float, float, float, float] | None,
+    typer.Option(metavar="W S E N", help="Part of the map to write, in degrees.", rich_help_panel=_PLACE),
+]
+Workers = Annotated[
+    int | None, typer.Option(help="Threads, all processors by default.", min=1, rich_help_panel=_MACHINE)
+]
+MemoryLimit = Annotated[str | None, typer.Option(help="Memory for blocks, such as 4GB.", rich_help_panel=_MACHINE)]
+Cluster = Annotated[
+    str,
+    typer.Option(
+        help="Where blocks are computed: local, the address of a dask scheduler, or slurm.", rich_help_panel=_MACHINE
+    ),
+]
+
+
+def coherence(
+    sources: Sources,
+    output: OutputFolder,
+    connections: Annotated[int, typer.Option(help="Pairs of each date with so many later ones.")] = 1,
+    max_temporal_days: Annotated[float | None, typer.Option(help="Longest temporal baseline.")] = None,
+    pairs: Annotated[
+        str | None, typer.Option(help="These pairs instead: YYYYMMDD_YYYYMMDD, separated by commas.")
+    ] = None,
+    event: Annotated[
+        str | None,
+        typer.Option(metavar="DATE", help="Choose siblings by the images before this day; by all by default."),
+    ] = None,
+    season: Annotated[
+        tuple[str, str] | None,
+        typer.Option(metavar="FIRST LAST", help="Median coherence and mean amplitude of this season, too."),
+    ] = None,
+    processor: Processor = "auto",
+    polarisation: Polarisation = None,
+    subswath: Subswath = None,
+    window: WindowSize = DEFAULT_WINDOW,
+    looks: LooksTaken = ONE_LOOK,
+    remove_fringe: RemoveFringe = False,
+    sibling: Sibling = True,
+    sibling_window: SiblingWindow = SIBLING_WINDOW,
+    false_rejection_rate: FalseRejectionRate = 0.05,
+    crs: Crs = None,
+    resolution: Resolution = None,
+    bbox: Bbox = None,
+    workers: Workers = None,
+    memory_limit: MemoryLimit = None,
+    cluster: Cluster = "local",
+    overwrite: Overwrite = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """Coherence of coregistered images: of each pair, its mean, over siblings, and of a season."""
+    from insar.coherence_results import CoherenceOptions, map_coherence
+
+    set_up_logging(quiet=quiet, verbose=verbose)
+    options = CoherenceOptions(
+        connections=connections,
+        max_temporal_days=max_temporal_days,
+        pairs=_pairs(pairs, "--pairs") or (),
+        event=_day(event, "--event"),
+        season=None if season is None else (_parsed(season[0], "--season"), _parsed(season[1], "--season")),
+    )
+    images = _images(
+        processor, polarisation, subswath, window, looks, remove_fringe, sibling, sibling_window, false_rejection_rate
+    )
+    with progress_bars(quiet=quiet) as progress:
+        folder = map_coherence(
+            sources,
+            output,
+            options,
+            images=images,
+            place=_place(crs, resolution, bbox),
+            machine=_machine(workers, memory_limit, cluster),
+            overwrite=overwrite,
+            progress=progress,
+        )
+    if not quiet:
+        typer.echo(folder / "report.html")
+
+
+def damage(
+    sources: Sources,
+    event: Event,
+    output: OutputFolder,
+    pre_pairs: Annotated[
+        str | None, typer.Option(help="Pairs before the event, YYYYMMDD_YYYYMMDD, separated by commas.")
+    ] = None,
+    co_pairs: Annotated[str | None, typer.Option(help="Pairs across the event.")] = None,
+    post_pairs: Annotated[str | None, typer.Option(help="Pairs after the event.")] = None,
+    until: Annotated[
+        str | None, typer.Option(metavar="DATE", help="Take no acquisition after this day: what was known then.")
+    ] = None,
+    histogram_matching: Annotated[
+        bool, typer.Option("--histogram-matching", help="Match the co-event coherence to the pre-event's first.")
+    ] = False,
+    false_alarm_rate: Annotated[
+        float, typer.Option(help="Share of undamaged pixels that the mask of significant loss may hold.")
+    ] = 0.01,
+    processor: Processor = "auto",
+    polarisation: Polarisation = None,
+    subswath: Subswath = None,
+    window: WindowSize = DEFAULT_WINDOW,
+    looks: LooksTaken = ONE_LOOK,
+    remove_fringe: RemoveFringe = False,
+    sibling: Sibling = True,
+    sibling_window: SiblingWindow = SIBLING_WINDOW,
+    false_rejection_rate: FalseRejectionRate = 0.05,
+    crs: Crs = None,
+    resolution: Resolution = None,
+    bbox: Bbox = None,
+    workers: Workers = None,
+    memory_limit: MemoryLimit = None,
+    cluster: Cluster = "local",
+    overwrite: Overwrite = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """Damage proxy, changes of coherence at an event, and where the loss is significant."""
+    from insar.damage_chain import DamageOptions
+    from insar.damage_results import EventOptions, map_damage
+
+    set_up_logging(quiet=quiet, verbose=verbose)
+    chosen = EventOptions(
+        _parsed(event, "--event"),
+        pre=_pairs(pre_pairs, "--pre-pairs"),
+        co=_pairs(co_pairs, "--co-pairs"),
+        post=_pairs(post_pairs, "--post-pairs"),
+        until=_day(until, "--until"),
+    )
+    images = _images(
+        processor, polarisation, subswath, window, looks, remove_fringe, sibling, sibling_window, false_rejection_rate
+    )
+    with progress_bars(quiet=quiet) as progress:
+        folder = map_damage(
+            sources,
+            output,
+            chosen,
+            DamageOptions(histogram_matching=histogram_matching, false_alarm_rate=false_alarm_rate),
+            images=images,
+            place=_place(crs, resolution, bbox),
+            machine=_machine(workers, memory_limit, cluster),
+            overwrite=overwrite,
+            progress=progress,
+        )
+    if not quiet:
+        typer.echo(folder / "report.html")
+
+
+def timeline(
+    results: Annotated[
+        list[Path],
+        typer.Argument(metavar="OUT...", help="Results of `insar damage` and `insar backscatter` of one event."),
+    ],
+    event: Event,
+    output: Annotated[Path, typer.Option("--output", "-o", help="File to write: .csv or .json.")],
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """Layers of several tracks and sensors in the order in which they became available."""
+    from insar.errors import OptionError
+    from insar.timeline import feature_timeline, timeline_csv, timeline_json
+
+    set_up_logging(quiet=quiet, verbose=verbose)
+    renderers = {".csv": timeline_csv, ".json": timeline_json}
+    if output.suffix not in renderers:
+        raise OptionError(
+            "--output", required="a file name that ends in .csv or .json", found=output.name, remedy="Rename it"
+        )
+    steps = feature_timeline(results, _parsed(event, "--event"))
+    partial = output.with_name(f".{output.name}.partial")
+    partial.write_text(renderers[output.suffix](steps), encoding="utf-8")
+    partial.replace(output)
+    if not quiet:
+        typer.echo(output)
+
+
+@takes_parameters(EventParameters)
+def simulate_event(
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder to make.")],
+    parameters: dict[str, Any],
+    layout: Annotated[
+        str, typer.Option(help="Layout: isce-slc, isce-stripmap-slc, snap-slc, backscatter or snap-backscatter.")
+    ] = "isce-slc",
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """Images around a landslide-triggering event with known truth, in the layout of a processor."""
+    from insar.simulate.event_folder import simulate_event as simulate
+
+    set_up_logging(quiet=quiet, verbose=verbose)
+    given = {name: value for name, value in parameters.items() if value is not None}
+    if "first_date" in given:
+        given["first_date"] = _parsed(given["first_date"], "--first-date")
+    with progress_bars(quiet=quiet) as progress:
+        folder = simulate(
+            EventParameters(**given),
+            output,
+            layout,
+            progress=lambda done, total: progress("write images", done, total),
+        )
+    typer.echo(folder)
+
+
+def _images(
+    processor: str,
+    polarisation: str | None,
+    subswath: str | None,
+    window: tuple[int, int],
+    looks: tuple[int, int],
+    remove_fringe: bool,
+    sibling: bool,
+    sibling_window: tuple[int, int],
+    false_rejection_rate: float,
+) -> ImageOptions:
+    from insar.coherence_results import ImageOptions
+
+    return ImageOptions(
+        processor,
+        polarisation,
+        subswath,
+        Window(*window).check("--window"),
+        Looks(*looks).check("--looks"),
+        remove_fringe,
+        sibling,
+        Window(*sibling_window).check("--sibling-window"),
+        false_rejection_rate,
+    )
+
+
+def _place(crs: str | None, resolution: float | None, bbox: tuple[float, float, float, float] | None) -> MapOptions:
+    from insar.coherence_results import MapOptions
+
+    return MapOptions(crs, resolution, bbox)
+
+
+def _machine(workers: int | None, memory_limit: str | None, cluster: str) -> Machine:
+    from insar.layer_run import Machine
+
+    return Machine(workers, memory_limit, cluster)
+
+
+def _parsed(text: str, option: str) -> date:
+    from insar.config import parse_date
+
+    return parse_date(text, option)
+
+
+def _day(text: str | None, option: str) -> date | None:
+    return None if text is None else _parsed(text, option)
+
+
+def _pairs(text: str | None, option: str) -> tuple[Pair, ...] | None:
+    """Pairs by their names, such as ``20240101_20240113,20240113_20240125``."""
+    if text is None:
+        return None
+    from insar.errors import OptionError
+    from insar.stack import Pair
+
+    pairs = []
+    for name in text.replace(",", " ").split():
+        first, _, second = name.partition("_")
+        if not second:
+            raise OptionError(
+                option, required="pairs of the form YYYYMMDD_YYYYMMDD", found=repr(name), remedy="Correct it"
+            )
+        pairs.append(Pair(_parsed(first, option), _parsed(second, option)))
+    return tuple(pairs)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the application."""
+    app.command()(coherence)
+    app.command()(damage)
+    app.command()(timeline)
+    app.command("simulate-event")(simulate_event)
