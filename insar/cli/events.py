@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from insar.backscatter import DEFAULT_MIN_IMAGES, DEFAULT_POST_DAYS, DEFAULT_PRE_DAYS
 from insar.cli.logs import set_up_logging
 from insar.cli.options import OutputFolder, Overwrite, Quiet, Verbose, takes_parameters
 from insar.cli.progress import progress_bars
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 _IMAGES = "Complex images (SLC)"
 _PLACE = "Output"
 _MACHINE = "Machine"
+_TERRAIN = "Layover and shadow"
 
 Sources = Annotated[
     list[Path],
@@ -232,6 +234,95 @@ def damage(
         typer.echo(folder / "report.html")
 
 
+def backscatter(
+    files: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="FILES...",
+            help="Calibrated terrain-corrected images, or folders of them: GeoTIFF (SNAP, HyP3 RTC) and SNAP's .dim.",
+        ),
+    ],
+    event: Event,
+    output: OutputFolder,
+    pre_days: Annotated[
+        tuple[int, int],
+        typer.Option(metavar="FAR NEAR", help="Images from so many to so many days before the event."),
+    ] = DEFAULT_PRE_DAYS,
+    post_days: Annotated[
+        tuple[int, int],
+        typer.Option(metavar="NEAR FAR", help="Images from so many to so many days after the event."),
+    ] = DEFAULT_POST_DAYS,
+    min_images: Annotated[int, typer.Option(help="Fewest valid images of a median.")] = DEFAULT_MIN_IMAGES,
+    season: Annotated[
+        tuple[str, str] | None,
+        typer.Option(metavar="FIRST LAST", help="Mean amplitude of this season, too."),
+    ] = None,
+    orbit: Annotated[
+        str | None, typer.Option(help="ascending or descending, of all images, where they do not say it.")
+    ] = None,
+    scale: Annotated[
+        str | None, typer.Option(help="power, amplitude or db, of all images, where they do not say it.")
+    ] = None,
+    dem: Annotated[
+        Path | None,
+        typer.Option(help="Raster of heights in metres, for layover and shadow.", rich_help_panel=_TERRAIN),
+    ] = None,
+    incidence: Annotated[
+        float | None, typer.Option(help="Incidence angle of all images, degrees.", rich_help_panel=_TERRAIN)
+    ] = None,
+    incidence_file: Annotated[
+        Path | None,
+        typer.Option(
+            help="Raster of incidence angles from the ellipsoid, degrees, on the images' pixels.",
+            rich_help_panel=_TERRAIN,
+        ),
+    ] = None,
+    heading: Annotated[
+        float | None,
+        typer.Option(
+            help="Heading of the satellite in degrees from north, clockwise; Sentinel-1's by default.",
+            rich_help_panel=_TERRAIN,
+        ),
+    ] = None,
+    workers: Workers = None,
+    memory_limit: MemoryLimit = None,
+    cluster: Cluster = "local",
+    overwrite: Overwrite = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """Backscatter before and after an event: medians, differences, layover and shadow."""
+    from insar.backscatter import EventWindows, Scale, Span
+    from insar.backscatter_chain import BackscatterOptions
+    from insar.backscatter_results import MaskOptions, ReadingOptions, map_backscatter
+    from insar.backscatter_stack import Orbit
+    from insar.errors import parse_choice
+
+    set_up_logging(quiet=quiet, verbose=verbose)
+    options = BackscatterOptions(
+        EventWindows(_parsed(event, "--event"), pre_days, post_days),
+        min_images,
+        None if season is None else Span(_parsed(season[0], "--season"), _parsed(season[1], "--season")),
+    )
+    reading = ReadingOptions(
+        None if orbit is None else parse_choice(Orbit, orbit, "--orbit"),
+        None if scale is None else parse_choice(Scale, scale, "--scale"),
+    )
+    with progress_bars(quiet=quiet) as progress:
+        folder = map_backscatter(
+            files,
+            output,
+            options,
+            reading=reading,
+            mask=MaskOptions(dem, incidence, incidence_file, heading),
+            machine=_machine(workers, memory_limit, cluster),
+            overwrite=overwrite,
+            progress=progress,
+        )
+    if not quiet:
+        typer.echo(folder / "report.html")
+
+
 def timeline(
     results: Annotated[
         list[Path],
@@ -357,5 +448,6 @@ def register(app: typer.Typer) -> None:
     """Add the commands to the application."""
     app.command()(coherence)
     app.command()(damage)
+    app.command()(backscatter)
     app.command()(timeline)
     app.command("simulate-event")(simulate_event)
