@@ -78,6 +78,18 @@ def read_sensor(homes: Sequence[Path], looks: tuple[int, int] | None) -> tuple[f
     return wavelength_m, acquisition
 
 
+def read_polarisation(homes: Sequence[Path]) -> str | None:
+    """Polarisation that the bursts in ``IW*.xml`` state, such as ``VV``; None where no such file states one.
+
+    Raises
+    ------
+    InputError
+        A file cannot be used.
+    """
+    stated = {swath.polarisation for swath in map(_read_swath, _swath_files(homes))}
+    return stated.pop() if len(stated) == 1 else None
+
+
 def read_baselines(homes: Sequence[Path]) -> dict[date, float]:
     """Perpendicular baseline (m) of each date against a common one, from the files under ``baselines/``.
 
@@ -193,6 +205,7 @@ class _Swath:
     wavelength_m: float
     mission: str | None
     pass_direction: str
+    polarisation: str | None
     starting_range_m: float
     range_pixel_size_m: float
     azimuth_interval_s: float
@@ -228,6 +241,7 @@ def _read_swath(path: Path) -> _Swath:
             wavelength_m=float(first["radarwavelength"]),
             mission=properties(instance).get("mission"),
             pass_direction=first["passdirection"],
+            polarisation=first.get("polarization", "").upper() or None,
             starting_range_m=float(first["startingrange"]),
             range_pixel_size_m=float(first["rangepixelsize"]),
             azimuth_interval_s=float(first["azimuthtimeinterval"]),

@@ -16,7 +16,7 @@ from insar.errors import InputError, MissingInputError
 from insar.grid import Grid
 from insar.readers.files import OpenFiles
 from insar.readers.isce_image import COMPLEX_TYPES, read_isce_header, read_isce_image, sidecar_of
-from insar.readers.isce_metadata import read_sensor
+from insar.readers.isce_metadata import read_polarisation, read_sensor
 from insar.readers.slc_images import ComplexImage, DatedImage, FlatImage, ImageSource, choose_images, day_of_path
 from insar.readers.slc_raster import OpenImages, gdal_image, gdal_plane
 from insar.readers.sources import (
@@ -42,6 +42,7 @@ _IMAGE_FOLDERS = ("merged/SLC", "coregSLC/Fine", "coregSLC/Coarse", "coregSLC", 
 _FOLDERS_INSIDE_A_STACK = ("SLC", "Fine", "Coarse", "coregSLC", "merged")
 _GEOMETRY_FOLDERS = ("geom_reference", "geom_master")
 _FULL = ".full"
+_INSIDE_ARCHIVE = "/vsi"  # GDAL's own file systems: bursts may be read out of the zipped products
 _NESTED_DEPTH = 3  # merged image, burst, and what a burst may be cut out of
 _DAY_FOLDER = re.compile(r"\d{8}(?!\d)")
 
@@ -70,10 +71,11 @@ def open_images(path: Path, images: Sequence[Path], polarisation: str | None, su
     """
     notes: list[str] = []
     files, rasters = OpenFiles(), OpenImages()
-    found = [_open_image(image, files, rasters) for image in images]
+    homes = _homes(images[0])
+    stated = read_polarisation(homes)
+    found = [_open_image(image, stated, files, rasters) for image in images]
     chosen = choose_images(path, found, polarisation, subswath, notes)
     grid = chosen[0].grid
-    homes = _homes(chosen[0].path)
     geometry, looks = _Geometry(homes, grid, files, rasters).read(notes)
     wavelength_m, acquisition = _sensor(homes, notes)
     return SlcStack(
@@ -82,7 +84,7 @@ def open_images(path: Path, images: Sequence[Path], polarisation: str | None, su
         tuple(each.day for each in chosen),
         grid,
         ImageSource.of(chosen),
-        polarisation=polarisation.upper() if polarisation else None,
+        polarisation=stated or (polarisation.upper() if polarisation else None),
         wavelength_m=wavelength_m,
         geometry=geometry,
         geometry_looks=looks,
@@ -122,7 +124,7 @@ def _rank(file: Path) -> int | None:
     return _ENDINGS.index(name)
 
 
-def _open_image(path: Path, files: OpenFiles, rasters: OpenImages) -> DatedImage:
+def _open_image(path: Path, polarisation: str | None, files: OpenFiles, rasters: OpenImages) -> DatedImage:
     day = day_of_path(path)
     if day is None:
         raise InputError(
@@ -148,7 +150,7 @@ def _open_image(path: Path, files: OpenFiles, rasters: OpenImages) -> DatedImage
     else:
         flat = read_isce_image(path, bands=(1,), types=COMPLEX_TYPES)
         grid, image = flat.grid, FlatImage(flat.band(0), files)
-    return DatedImage(path, day, grid, image)
+    return DatedImage(path, day, grid, image, polarisation)
 
 
 def _require_sources(path: Path, depth: int = 0) -> None:
@@ -156,6 +158,8 @@ def _require_sources(path: Path, depth: int = 0) -> None:
     sources = list(parse_xml(path).iter("SourceFilename"))
     for element in sources:
         text = (element.text or "").strip()
+        if text.startswith(_INSIDE_ARCHIVE):
+            continue
         place = path.parent / text if element.get("relativeToVRT") == "1" else Path(text)
         if not place.exists():
             raise MissingInputError(

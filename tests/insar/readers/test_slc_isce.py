@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import pickle
+import zipfile
 from datetime import date
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from insar.errors import InputError, MissingInputError
+from insar.errors import InputError, MissingInputError, OptionError
 from insar.readers.slc import empty_images, looks_like_slcs, open_slcs
 from insar.windows import Looks
 
@@ -251,3 +252,38 @@ def test_polarisation_that_is_not_stated(stack: Path) -> None:
     slc = open_slcs([stack], polarisation="vv")
     assert slc.polarisation == "VV"
     assert any("taken for granted" in note for note in slc.notes)
+
+
+def test_polarisation_that_the_bursts_state(stack: Path) -> None:
+    burst = (
+        "radarwavelength 0.0555|passdirection ASCENDING|startingrange 8e5|rangepixelsize 2.3|azimuthtimeinterval 0.002|"
+        "sensingstart 2018-01-06 00:00:10|sensingstop 2018-01-06 00:00:13|polarization vh"
+    )
+    body = "".join(
+        f"<property name='{name}'><value>{value}</value></property>"
+        for name, _, value in (entry.partition(" ") for entry in burst.split("|"))
+    )
+    (stack / "reference").mkdir()
+    (stack / "reference/IW1.xml").write_text(
+        "<x><component name='instance'><component name='bursts'><component name='burst1'>"
+        f"{body}</component></component></component></x>"
+    )
+    assert open_slcs([stack]).polarisation == "VH"
+    assert open_slcs([stack], polarisation="VH").notes == ()
+    with pytest.raises(OptionError, match="--polarisation: required one of VH; found VV"):
+        open_slcs([stack], polarisation="VV")
+
+
+def test_bursts_inside_archives_are_left_to_gdal(stack: Path) -> None:
+    image = stack / f"merged/SLC/{DAYS[1]}/{DAYS[1]}.slc.full"
+    values = np.fromfile(image, np.complex64).reshape(ROWS, COLS)
+    image.unlink()
+    with zipfile.ZipFile(stack / "product.zip", "w") as archive:
+        archive.writestr("burst.raw", values.tobytes())
+        archive.writestr("burst.hdr", f"ENVI\nsamples={COLS}\nlines={ROWS}\nbands=1\ndata type=6\ninterleave=bsq\n")
+    image.with_name(image.name + ".vrt").write_text(
+        f'<VRTDataset rasterXSize="{COLS}" rasterYSize="{ROWS}"><VRTRasterBand dataType="CFloat32" band="1">'
+        f'<SimpleSource><SourceFilename relativeToVRT="0">/vsizip/{stack}/product.zip/burst.raw</SourceFilename>'
+        "<SourceBand>1</SourceBand></SimpleSource></VRTRasterBand></VRTDataset>"
+    )
+    np.testing.assert_array_equal(open_slcs([stack]).read(np.array([1]), *WHOLE)[0], speckle(1))
