@@ -93,8 +93,16 @@ def _recognise(path: Path) -> str:
         path,
         required="a stack of interferograms: " + "; ".join(f"{name} ({_reader(name).expects})" for name in PROCESSORS),
         found=_described(path),
-        remedy="Give the top folder of the stack",
+        remedy=_remedy(path),
     )
+
+
+def _remedy(path: Path) -> str:
+    from insar.readers.slc import looks_like_slcs
+
+    if looks_like_slcs([path]):
+        return "These are complex images: insar coherence makes a stack of coherence of them"
+    return "Give the top folder of the stack"
 
 
 def _described(path: Path) -> str:

@@ -84,7 +84,7 @@ def looks_like_slcs(paths: Sequence[str | os.PathLike[str]]) -> bool:
 
     A folder that holds both, such as ``merged`` of ISCE2, is a stack of interferograms; its ``SLC`` folder is not.
     """
-    places = [Path(path) for path in paths]
+    places = [_or_virtual(Path(path)) for path in paths]
     present = [place for place in places if place.exists() or slc_raster.is_variable(place)]
     if not present or any(isce.READER.recognises(place) for place in present):
         return False
@@ -105,7 +105,7 @@ def _has_data(slc: SlcStack, index: int, row: int) -> bool:
 
 
 def _existing(paths: Sequence[str | os.PathLike[str]]) -> list[Path]:
-    places = list(dict.fromkeys(Path(path) for path in paths))
+    places = [_or_virtual(Path(path)) for path in dict.fromkeys(paths)]
     if not places:
         raise OptionError(
             "SLC", required="coregistered complex images", found="no path", remedy="Give a folder or several files"
@@ -119,6 +119,14 @@ def _existing(paths: Sequence[str | os.PathLike[str]]) -> list[Path]:
                 remedy="Check the path",
             )
     return places
+
+
+def _or_virtual(path: Path) -> Path:
+    """The ``.vrt`` of an image that is virtual: ISCE2's user knows it under the name of the raster."""
+    if path.exists() or slc_raster.is_variable(path):
+        return path
+    virtual = path.with_name(f"{path.name}.vrt")
+    return virtual if virtual.is_file() else path
 
 
 def _recognise(places: Sequence[Path]) -> str | None:

@@ -50,7 +50,7 @@ _DAY_FOLDER = re.compile(r"\d{8}(?!\d)")
 def find_images(path: Path) -> list[Path]:
     """Images in a file, a folder of a date, the folder of the images, or a stack, judged by names alone."""
     if not path.is_dir():
-        return [path] if _rank(path) is not None else []
+        return [path.absolute()] if _rank(path) is not None else []
     top = path.absolute()
     for place in (top, *(top / name for name in _IMAGE_FOLDERS)):
         found = _images_in(place)

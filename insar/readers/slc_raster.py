@@ -113,7 +113,11 @@ def open_images(paths: Sequence[Path], polarisation: str | None, subswath: str |
     """
     notes: list[str] = []
     rasters = OpenImages()
-    found = [each for path in paths for each in _images(path, rasters, notes)]
+    found = list(
+        {
+            (each.path.absolute(), each.polarisation): each for path in paths for each in _images(path, rasters, notes)
+        }.values()
+    )
     chosen = choose_images(paths[0], found, polarisation, subswath, notes)
     if chosen[0].grid.crs is None:
         notes.append("no place: the images have no coordinate reference system, and nothing beside them states one")

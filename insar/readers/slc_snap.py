@@ -72,17 +72,24 @@ class PartsImage:
 
         A part of 0 is data where the other part is not: no data is what both parts say it is.
         """
-        empty: NDArray[np.bool_] | None = None
-        for layer, part in ((self.real, out.real), (self.imaginary, out.imag)):
+        parts = ((self.real, out.real), (self.imaginary, out.imag))
+        for layer, part in parts:
             read_in_pieces(layer.band, self.files, rows, cols, part)
-            declared = [value for value in layer.decoding.no_data if value != 0.0]
-            says_nothing = np.isin(part, np.array(declared, np.float32))
-            empty = says_nothing if empty is None else empty & says_nothing
+        empty = None
+        if all(_declares_no_data(layer) for layer, _ in parts):
+            empty = np.logical_and(*(np.isin(part, np.float32(layer.decoding.no_data)) for layer, part in parts))
+        for layer, part in parts:
             if layer.decoding.factor != 1.0:
                 np.multiply(part, np.float32(layer.decoding.factor), out=part)
             if layer.decoding.offset != 0.0:
                 np.add(part, np.float32(layer.decoding.offset), out=part)
-        out[empty] = 0.0
+        if empty is not None:
+            out[empty] = 0.0
+
+
+def _declares_no_data(layer: Layer) -> bool:
+    """Whether a value marks no data that zeros, with nothing added, do not mark already."""
+    return layer.decoding.no_data not in ((), (0.0,)) or (layer.decoding.no_data != () and layer.decoding.offset != 0.0)
 
 
 def holds_images(paths: Sequence[Path]) -> bool:
@@ -145,14 +152,16 @@ def open_images(paths: Sequence[Path], polarisation: str | None, subswath: str |
 
 
 def _headers(paths: Sequence[Path], depth: int | None = None) -> Iterator[Path]:
-    """Headers of products: named ones, those beside ``.data`` folders that are named, and those in folders."""
+    """Headers of products, each once: named ones, those beside ``.data`` folders that are named, those in folders."""
+    found: list[Path] = []
     for path in paths:
         if path.name.lower().endswith(_HEADER):
-            yield path
+            found.append(path)
         elif path.name.lower().endswith(_DATA) and path.with_suffix(_HEADER).is_file():
-            yield path.with_suffix(_HEADER)
+            found.append(path.with_suffix(_HEADER))
         elif path.is_dir():
-            yield from sorted(find_headers(path, depth))
+            found += sorted(find_headers(path, depth))
+    yield from {header.absolute(): header for header in found}.values()
 
 
 def _images(product: DimapProduct, files: OpenFiles) -> Iterator[DatedImage]:

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from insar.errors import InputError, MissingInputError, OptionError
+from insar.readers import open_stack
 from insar.readers.slc import empty_images, looks_like_slcs, open_slcs
 from insar.windows import Looks
 
@@ -287,3 +288,23 @@ def test_bursts_inside_archives_are_left_to_gdal(stack: Path) -> None:
         "<SourceBand>1</SourceBand></SimpleSource></VRTRasterBand></VRTDataset>"
     )
     np.testing.assert_array_equal(open_slcs([stack]).read(np.array([1]), *WHOLE)[0], speckle(1))
+
+
+def test_virtual_image_by_the_name_of_its_raster(stack: Path) -> None:
+    images = [stack / f"merged/SLC/{day}/{day}.slc.full" for day in DAYS]
+    images[1].unlink()
+    bursts = [stack / f"secondarys/{DAYS[1]}/IW1/burst_0{number}.slc" for number in (1, 2)]
+    write_joined(images[1], bursts, speckle(1), relative=True)
+    slc = open_slcs(images)
+    np.testing.assert_array_equal(slc.read(ALL, *WHOLE)[1], speckle(1))
+
+
+def test_the_same_image_named_twice(stack: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(stack)
+    slc = open_slcs(["merged", f"merged/SLC/{DAYS[0]}/{DAYS[0]}.slc.full", stack / "merged/SLC"])
+    assert len(slc.dates) == 3
+
+
+def test_stack_of_interferograms_is_asked_of_images(stack: Path) -> None:
+    with pytest.raises(InputError, match="These are complex images: insar coherence makes a stack"):
+        open_stack(stack)

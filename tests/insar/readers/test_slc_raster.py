@@ -224,3 +224,8 @@ def test_polarisations_of_names() -> None:
     assert polarisation_of("s1a-iw1-slc-vh-20180106t") == "VH"
     assert polarisation_of("S1A_1SDV_VVVH") is None
     assert polarisation_of("VV_VH.tif") is None
+
+
+def test_the_same_raster_named_twice(tmp_path: Path) -> None:
+    folder = write_all(tmp_path)
+    require_pixels([folder, folder / "slc_20180118.tif"])

@@ -258,3 +258,39 @@ def test_truncated_band_one_date_and_date_twice(snap: SnapBuilder) -> None:
 def test_no_product(tmp_path: Path) -> None:
     with pytest.raises(MissingInputError, match=r"required SNAP products \(\*\.dim\)"):
         open_slcs([tmp_path], processor="snap")
+
+
+def test_real_tie_points(shared_data: Path, tmp_path: Path) -> None:
+    header = shared_data / "format_samples/snap/IW1_VV_07Apr2024_19Apr2024.trimmed.dim"
+    path = tmp_path / "real.dim"
+    path.write_bytes(header.read_bytes())
+    folder = tmp_path / "real.data/tie_point_grids"
+    folder.mkdir(parents=True)
+    for name in ("latitude", "longitude"):
+        np.arange(12, dtype=">f4").tofile(folder / f"{name}.img")
+        (folder / f"{name}.hdr").write_text(
+            "ENVI\nsamples = 4\nlines = 3\nbands = 1\ndata type = 4\ninterleave = bsq\nbyte order = 1\n"
+        )
+    points = read_tie_points(path, "latitude", "longitude")
+    assert points["latitude"].offset == (-1044.0, -320.0)
+    assert points["latitude"].step == (2448.0, 1152.0)
+    found = points["longitude"].read_window(slice(300, 301), slice(500, 502))
+    expected = 4.0 * (300.5 + 1044.0) / 2448.0 + (np.array([500.5, 501.5]) + 320.0) / 1152.0
+    np.testing.assert_allclose(found[0], expected, rtol=1e-12)
+
+
+def test_scaled_parts_whose_zeros_are_no_data(snap: SnapBuilder) -> None:
+    for day in SNAP_DAYS[:2]:
+        path = snap.add_product(f"a{day}", parts(f"VV_{day}", speckle(0)), size=SIZE)
+        text = path.read_text("latin-1")
+        extra = "<SCALING_FACTOR>2.0</SCALING_FACTOR><SCALING_OFFSET>1.0</SCALING_OFFSET></Spectral_Band_Info>"
+        path.write_text(text.replace("</Spectral_Band_Info>", extra), "latin-1")
+    block = open_slcs([snap.root]).read(np.array([0]), *WHOLE)[0]
+    expected = speckle(0) * np.float32(2.0) + np.complex64(1 + 1j)
+    expected[1, 2] = 0.0
+    np.testing.assert_array_equal(block, expected)
+
+
+def test_the_same_product_named_twice(snap: SnapBuilder) -> None:
+    path = add_stack(snap)
+    assert len(open_slcs([path, path.with_suffix(".data"), snap.root]).dates) == 3
