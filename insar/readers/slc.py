@@ -80,7 +80,7 @@ def open_slcs(
 
 
 def looks_like_slcs(paths: Sequence[str | os.PathLike[str]]) -> bool:
-    """Whether paths are of complex images and not of interferograms, judged by names and at most one header.
+    """Whether paths are of complex images and not of interferograms, judged by names and a few headers.
 
     A folder that holds both, such as ``merged`` of ISCE2, is a stack of interferograms; its ``SLC`` folder is not.
     """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 import warnings
@@ -39,6 +40,7 @@ SUFFIXES = (".tif", ".tiff", ".slc", ".img", ".vrt", ".bin", ".dat")
 _PIXEL_BYTES = {"complex_int16": 4, "complex64": 8, "complex128": 16}
 _FLAT_DRIVERS = ("ENVI", "ROI_PAC", "ISCE", "EHdr")
 _VARIABLE_PREFIXES = ("NETCDF:", "HDF5:")
+_PROBES = 8
 _FILE_OF_VARIABLE = re.compile(r'^(?:NETCDF|HDF5):"?([^":]+)"?:', re.IGNORECASE)
 
 
@@ -91,14 +93,11 @@ class GdalPlane:
 
 
 def holds_images(paths: Sequence[Path]) -> bool:
-    """Whether a file of a date, named or in a folder that is, holds complex pixels; its header is read."""
-    for path in paths:
-        if is_variable(path):
-            return True
-        for file in _find_files(path):
-            if _day(file) is not None:
-                return _is_complex(file)
-    return False
+    """Whether files of one date, named or in a folder that is, hold complex pixels; a few headers are read."""
+    if any(is_variable(path) for path in paths):
+        return True
+    dated = (file for path in paths for file in _find_files(path) if _day(file) is not None)
+    return any(_is_complex(file) for file in itertools.islice(dated, _PROBES))
 
 
 def open_images(paths: Sequence[Path], polarisation: str | None, subswath: str | None) -> SlcStack:

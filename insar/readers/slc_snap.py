@@ -77,7 +77,9 @@ class PartsImage:
             read_in_pieces(layer.band, self.files, rows, cols, part)
         empty = None
         if all(_declares_no_data(layer) for layer, _ in parts):
-            empty = np.logical_and(*(np.isin(part, np.float32(layer.decoding.no_data)) for layer, part in parts))
+            empty = np.logical_and(
+                *(np.isin(part, np.array(layer.decoding.no_data, np.float32)) for layer, part in parts)
+            )
         for layer, part in parts:
             if layer.decoding.factor != 1.0:
                 np.multiply(part, np.float32(layer.decoding.factor), out=part)
@@ -88,8 +90,9 @@ class PartsImage:
 
 
 def _declares_no_data(layer: Layer) -> bool:
-    """Whether a value marks no data that zeros, with nothing added, do not mark already."""
-    return layer.decoding.no_data not in ((), (0.0,)) or (layer.decoding.no_data != () and layer.decoding.offset != 0.0)
+    """Whether what marks no data is not 0 already, as stored and as read."""
+    declared = layer.decoding.no_data
+    return bool(declared) and (declared != (0.0,) or layer.decoding.offset != 0.0)
 
 
 def holds_images(paths: Sequence[Path]) -> bool:

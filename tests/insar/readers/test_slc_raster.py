@@ -164,7 +164,9 @@ def test_real_rasters(tmp_path: Path) -> None:
 def test_files_that_are_no_images_are_left_out_of_a_folder(tmp_path: Path) -> None:
     write_all(tmp_path)
     write_tif(tmp_path / "dem.tif", np.ones((4, 5), np.float32))
-    assert any("left out of" in note and "dem.tif" in note for note in open_slcs([tmp_path]).notes)
+    write_tif(tmp_path / "amplitude_20180106.tif", np.ones((4, 5), np.float32))
+    assert looks_like_slcs([tmp_path])
+    assert any("amplitude_20180106.tif, dem.tif" in note for note in open_slcs([tmp_path]).notes)
 
 
 @pytest.mark.parametrize(("driver", "suffix"), [("GTiff", ".tif"), ("ENVI", ".img")])
