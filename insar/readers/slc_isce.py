@@ -219,7 +219,7 @@ class _Geometry:
             notes.append("no place: there is no folder geom_reference")
             return Geometry(), ONE_LOOK
         for suffix in (_FULL, ""):
-            if all(_find_raster(place / f"{name}.rdr{suffix}") for name in ("lat", "lon")):
+            if all(_find_raster(place / f"{name}.rdr{suffix}", notes) for name in ("lat", "lon")):
                 return self._read(place, suffix, notes)
         notes.append(f"no place: {place} has no lat.rdr and lon.rdr")
         return Geometry(), ONE_LOOK
@@ -235,7 +235,7 @@ class _Geometry:
             decoding: Decoding = ALL_IS_DATA,
             limits: tuple[float, float] | None = None,
         ) -> Plane | None:
-            path = _find_raster(place / f"{name}.rdr{suffix}")
+            path = _find_raster(place / f"{name}.rdr{suffix}", notes)
             if path is None:
                 absent.append(f"{name}.rdr{suffix}")
                 return None
@@ -266,7 +266,6 @@ class _Geometry:
 
     def _plane(self, path: Path, band: int, decoding: Decoding, limits: tuple[float, float] | None) -> Plane:
         if path.suffix == _VIRTUAL:
-            _require_sources(path)
             return gdal_plane(path, self.rasters, band=band + 1, decoding=decoding, limits=limits)
         image = read_isce_image(path, bands=(1, 2))
         source = FlatPlane(Layer(image.band(band), decoding), self.files, limits)
@@ -290,9 +289,17 @@ class _Geometry:
         )
 
 
-def _find_raster(path: Path) -> Path | None:
-    """A raster with its sidecar, else the ``.vrt`` of one that is virtual."""
+def _find_raster(path: Path, notes: list[str]) -> Path | None:
+    """A raster with its sidecar, else the ``.vrt`` of one that is virtual; a note where what it joins is not there."""
     if path.is_file() and sidecar_of(path).is_file():
         return path
     virtual = path.with_name(path.name + _VIRTUAL)
-    return virtual if virtual.is_file() else None
+    if not virtual.is_file():
+        return None
+    try:
+        _require_sources(virtual)
+    except MissingInputError as error:
+        note = f"{virtual.name} is not used: {error.subject}, which it joins, is not there"
+        notes += [] if note in notes else [note]
+        return None
+    return virtual

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 import re
+import threading
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -41,6 +42,7 @@ _PIXEL_BYTES = {"complex_int16": 4, "complex64": 8, "complex128": 16}
 _FLAT_DRIVERS = ("ENVI", "ROI_PAC", "ISCE", "EHdr")
 _VARIABLE_PREFIXES = ("NETCDF:", "HDF5:")
 _PROBES = 8
+_OPENING = threading.Lock()
 _FILE_OF_VARIABLE = re.compile(r'^(?:NETCDF|HDF5):"?([^":]+)"?:', re.IGNORECASE)
 
 
@@ -252,7 +254,8 @@ def _open(path: Path) -> rasterio.DatasetReader:
     import rasterio
 
     try:
-        with warnings.catch_warnings():
+        # filters of warnings are those of all threads: two that change them at once would leave them changed
+        with _OPENING, warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of no georeference: radar coordinates have none
             return rasterio.open(_gdal_name(path), sharing=False)
     except rasterio.errors.RasterioIOError as error:

@@ -308,3 +308,17 @@ def test_the_same_image_named_twice(stack: Path, monkeypatch: pytest.MonkeyPatch
 def test_stack_of_interferograms_is_asked_of_images(stack: Path) -> None:
     with pytest.raises(InputError, match="These are complex images: insar coherence makes a stack"):
         open_stack(stack)
+
+
+def test_virtual_geometry_whose_bursts_are_gone(stack: Path) -> None:
+    path = stack / "merged/geom_reference/lat.rdr.full"
+    values = np.fromfile(path).reshape(ROWS, COLS)
+    path.unlink()
+    bursts = [stack / f"geom/IW1/lat_0{number}.rdr" for number in (1, 2)]
+    write_joined(path, bursts, values, relative=True, dtype="Float64")
+    assert open_slcs([stack]).geometry_looks == Looks(1, 1)
+    bursts[0].unlink()
+    slc = open_slcs([stack])
+    assert slc.geometry_looks == Looks(2, 3)
+    assert slc.geometry.latitude is not None
+    assert any("lat.rdr.full.vrt is not used" in note and "lat_01.rdr, which it joins" in note for note in slc.notes)
