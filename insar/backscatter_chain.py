@@ -25,6 +25,7 @@ from insar.backscatter_view import FlatClasses, classes_of_masks
 from insar.errors import InputError, OptionError
 from insar.layer_run import LayerBlock
 from insar.slope import Visibility
+from insar.terrain_mask import Terrain
 
 HISTOGRAM_LIMITS_DB = (-15.0, 15.0)
 HISTOGRAM_BINS = 120
@@ -110,6 +111,10 @@ class EventChange:
         """Name of one of its layers."""
         return f"{self.polarisation.lower()}_{what}{self.suffix}"
 
+    def belongs_to(self, polarisation: str, suffix: str) -> bool:
+        """Whether it is of this polarisation and pass."""
+        return (self.polarisation, self.suffix) == (polarisation, suffix)
+
 
 @dataclass(frozen=True, slots=True)
 class SeasonMean:
@@ -123,6 +128,10 @@ class SeasonMean:
     def name(self) -> str:
         """Name of its layer."""
         return f"{self.polarisation.lower()}_amplitude_mean{self.suffix}"
+
+    def belongs_to(self, polarisation: str, suffix: str) -> bool:
+        """Whether it is of this polarisation and pass."""
+        return (self.polarisation, self.suffix) == (polarisation, suffix)
 
 
 @dataclass(frozen=True, slots=True)
@@ -326,6 +335,8 @@ class BackscatterWork:
         What is made of which images.
     visibilities
         Layover and shadow, one for each pass where it is known.
+    terrain
+        Heights, where a DEM is given.
     cols
         Columns of the grid.
     min_images
@@ -336,6 +347,7 @@ class BackscatterWork:
 
     plan: BackscatterPlan
     visibilities: tuple[VisibilityLayer, ...]
+    terrain: Terrain | None
     cols: int
     min_images: int
     rows_per_chunk: int
@@ -346,7 +358,8 @@ class BackscatterWork:
         changes = [change.name(what) for change in self.plan.changes for what in ("post", "difference")]
         counts = [f"images_{window}{suffix}" for suffix in self._suffixes for window in ("pre", "post")]
         means = [season.name for season in self.plan.seasons]
-        return (*changes, *counts, *means, *(each.name for each in self.visibilities))
+        heights = [] if self.terrain is None else ["height"]
+        return (*changes, *counts, *means, *(each.name for each in self.visibilities), *heights)
 
     @cached_property
     def _suffixes(self) -> tuple[str, ...]:
@@ -358,7 +371,11 @@ class BackscatterWork:
         series = [each for change in self.plan.changes for each in (change.pre, change.post)]
         series += [season.series for season in self.plan.seasons]
         longest = max(len(each.days) for each in series)
-        return self.cols * (4 * (longest + 4) + 4 * len(self.layers) + 8 * 8)
+        return self.cols * (4 * (longest + 4) + 4 * len(self.layers) + 8 * 8) + self._terrain_bytes
+
+    @property
+    def _terrain_bytes(self) -> int:
+        return 0 if self.terrain is None else 4 * self.terrain.shape[1]
 
     def __call__(self, rows: slice) -> LayerBlock:
         """The layers of some rows, and sums: histograms of differences, pixels in each class of visibility."""
@@ -375,6 +392,9 @@ class BackscatterWork:
             classes = each.read(rows, cols)
             layers[each.name] = classes
             sums[f"{each.name}_pixels"] = np.bincount(classes.ravel(), minlength=len(Visibility)).astype(np.int64)
+        if self.terrain is not None:
+            margin = self.terrain.margin
+            layers["height"] = self.terrain.window(rows)[margin:-margin, margin:-margin]
         return LayerBlock(layers, sums)
 
     def _change(

@@ -17,16 +17,16 @@ from insar.backscatter_chain import (
     BackscatterOptions,
     BackscatterPlan,
     BackscatterWork,
-    ImageSeries,
     VisibilityLayer,
     plan_backscatter,
     suffix_of,
 )
 from insar.backscatter_stack import BackscatterStack, Orbit
-from insar.backscatter_view import FlatClasses, ViewOptions, fill_visibility, view_of_images
+from insar.backscatter_view import BackscatterView, FlatClasses, ViewOptions, fill_visibility, view_of_images
 from insar.blocks import Progress, no_progress
 from insar.errors import OptionError
-from insar.grid import RowCol
+from insar.event_report import write_event_report
+from insar.grid import Grid, RowCol
 from insar.layer_run import Machine, fill_layers
 from insar.new_result import new_result
 from insar.placement import SamePixels
@@ -142,7 +142,9 @@ def map_backscatter(
     with new_result(output, PRODUCT, overwrite=overwrite) as products:
         with watch.step("find layover and shadow"):
             visible = _find_visibility(stack, mask, products.parent, machine, progress)
-        work = BackscatterWork(plan, visible.layers, stack.grid.cols, options.min_images, stack.rows_per_chunk)
+        work = BackscatterWork(
+            plan, visible.layers, visible.terrain, stack.grid.cols, options.min_images, stack.rows_per_chunk
+        )
         with watch.step("compute the layers"):
             filled = fill_layers(
                 work,
@@ -173,7 +175,7 @@ def map_backscatter(
                 "product": PRODUCT,
                 "event": options.windows.event,
                 "windows": {"pre": list(options.windows.pre), "post": list(options.windows.post)},
-                "images": _described_images(plan),
+                "images": _described_images(stack, plan),
                 "notes": plan.notes,
                 "available": plan.available,
                 "visibility": {
@@ -187,12 +189,14 @@ def map_backscatter(
             started=started,
             finished=datetime.now(UTC),
         )
+        write_event_report(products)
     return output
 
 
 @dataclass(frozen=True, slots=True)
 class _FoundVisibility:
     layers: tuple[VisibilityLayer, ...]
+    terrain: Terrain | None
     facts: dict[str, dict[str, Any]]
     left_out: dict[str, str]
 
@@ -203,19 +207,24 @@ def _find_visibility(
     layers: list[VisibilityLayer] = []
     facts: dict[str, dict[str, Any]] = {}
     left_out: dict[str, str] = {}
+    terrain = None
     options = _view_options(stack, mask)
     for orbit in stack.orbits:
         images, suffix = stack.of_orbit(orbit), suffix_of(stack, orbit)
         name = f"visibility{suffix}"
         if mask.dem is not None:
-            layer, facts[name] = _by_terrain(images, orbit, suffix, mask.dem, options, scratch, machine, progress)
-            layers.append(layer)
+            view = view_of_images(images, orbit, options)
+            folder = scratch / f"terrain{suffix}"
+            folder.mkdir()
+            terrain = Terrain.prepare(mask.dem, stack.grid, view, folder)
+            layers.append(_classify(terrain, stack.grid, view, suffix, folder, machine, progress))
+            facts[name] = _described_view(mask.dem, terrain, view)
         elif images.masks:
             layers.append(VisibilityLayer(suffix, masks=images.masks))
             facts[name] = {"from": "masks of the products", "masks": [each.name for each in images.masks]}
         else:
             left_out[name] = "no DEM is given (--dem), and no product brings a mask of layover and shadow"
-    return _FoundVisibility(tuple(layers), facts, left_out)
+    return _FoundVisibility(tuple(layers), terrain, facts, left_out)
 
 
 def _view_options(stack: BackscatterStack, mask: MaskOptions) -> ViewOptions:
@@ -232,23 +241,15 @@ def _view_options(stack: BackscatterStack, mask: MaskOptions) -> ViewOptions:
     return ViewOptions(mask.incidence_deg, source, mask.heading_deg)
 
 
-def _by_terrain(
-    images: BackscatterStack,
-    orbit: Orbit | None,
+def _classify(
+    terrain: Terrain,
+    grid: Grid,
+    view: BackscatterView,
     suffix: str,
-    dem: Path,
-    options: ViewOptions,
-    scratch: Path,
+    folder: Path,
     machine: Machine,
     progress: Progress,
-) -> tuple[VisibilityLayer, dict[str, Any]]:
-    grid = images.grid
-    view = view_of_images(images, orbit, options)
-    folder = scratch / f"terrain{suffix}"
-    folder.mkdir()
-    terrain = Terrain.prepare(dem, grid, view, folder)
-    for note in view.notes:  # the terrain has told its own
-        logger.warning("%s", note)
+) -> VisibilityLayer:
     classes = FlatClasses(folder / "classes.dat", grid.cols)
     with classes.path.open("wb") as sink:
 
@@ -257,7 +258,13 @@ def _by_terrain(
             progress("find layover and shadow", rows.stop, grid.rows)
 
         fill_visibility(terrain, grid, view, keep, machine.threads)
-    return VisibilityLayer(suffix, classes), {
+    return VisibilityLayer(suffix, classes)
+
+
+def _described_view(dem: Path, terrain: Terrain, view: BackscatterView) -> dict[str, Any]:
+    for note in view.notes:  # the terrain has told its own
+        logger.warning("%s", note)
+    return {
         "from": "DEM",
         "dem": dem.resolve(),
         "dem_sha256": checksum(dem),
@@ -296,18 +303,24 @@ def _described_inputs(stack: BackscatterStack) -> dict[str, Any]:
     }
 
 
-def _described_images(plan: BackscatterPlan) -> dict[str, Any]:
-    """For each layer that is a median or mean the dates behind it, and for a difference those of both windows."""
-
-    def days(series: ImageSeries) -> list[date]:
-        return list(series.days)
-
-    described: dict[str, Any] = {}
-    for change in plan.changes:
-        described[change.name("difference")] = {"pre": days(change.pre), "post": days(change.post)}
-        described[change.name("post")] = {"post": days(change.post)}
-    for season in plan.seasons:
-        described[season.name] = {"season": days(season.series)}
+def _described_images(stack: BackscatterStack, plan: BackscatterPlan) -> list[dict[str, Any]]:
+    """For each polarisation and pass the dates there are, and those behind its medians and its mean."""
+    described = []
+    for orbit in stack.orbits:
+        images, suffix = stack.of_orbit(orbit), suffix_of(stack, orbit)
+        for polarisation in sorted({image.polarisation for image in images.images}, reverse=True):
+            chosen = {
+                "pre": [change.pre for change in plan.changes if change.belongs_to(polarisation, suffix)],
+                "post": [change.post for change in plan.changes if change.belongs_to(polarisation, suffix)],
+                "season": [season.series for season in plan.seasons if season.belongs_to(polarisation, suffix)],
+            }
+            described.append(
+                {
+                    "name": polarisation if orbit is None else f"{polarisation} {orbit}",
+                    "dates": images.dates(polarisation),
+                    **{kind: [day for each in series for day in each.days] for kind, series in chosen.items()},
+                }
+            )
     return described
 
 

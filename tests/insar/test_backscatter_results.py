@@ -116,10 +116,10 @@ def test_manifest_tells_images_windows_and_when_each_layer_could_be_had(tmp_path
     manifest = manifest_of(folder)
     summary = manifest["summary"]
     days = {
-        word: [(EVENT + timedelta(each)).isoformat() for each in each_of]
-        for word, each_of in (("pre", PRE), ("post", POST))
+        kind: [(EVENT + timedelta(offset)).isoformat() for offset in offsets]
+        for kind, offsets in (("dates", OFFSETS), ("pre", PRE), ("post", POST), ("season", ()))
     }
-    assert summary["images"]["vv_difference"] == days
+    assert summary["images"] == [{"name": f"{each} ascending", **days} for each in ("VV", "VH")]
     assert summary["event"] == "2023-05-16"
     assert summary["windows"] == {"pre": ["2022-05-16", "2023-05-04"], "post": ["2023-05-28", "2023-07-15"]}
     assert summary["available"]["vv_difference"] == days["post"][-1]
@@ -161,7 +161,7 @@ def test_same_bytes_whatever_the_blocks(tmp_path, machine):
 def test_work_goes_to_other_processes(tmp_path):
     write_stack(tmp_path / "in")
     stack = open_backscatter([tmp_path / "in"])
-    work = BackscatterWork(plan_backscatter(stack, OPTIONS), (), COLS, 1, 1)
+    work = BackscatterWork(plan_backscatter(stack, OPTIONS), (), None, COLS, 1, 1)
     whole, copied = work(slice(0, ROWS)), pickle.loads(pickle.dumps(work))(slice(5, 9))
     for name in work.layers:
         np.testing.assert_array_equal(copied.layers[name], whole.layers[name][5:9])
@@ -292,6 +292,7 @@ def test_layover_and_shadow_from_a_dem(tmp_path):
     mask = MaskOptions(dem, incidence_deg=40.0)
     folder = map_backscatter([tmp_path / "in"], tmp_path / "out", OPTIONS, mask=mask, machine=ONE)
     classes, _ = layer(folder, "visibility")
+    np.testing.assert_allclose(layer(folder, "height")[0], height, atol=1e-3)
     assert set(np.unique(classes[5:25, 6:11])) == {3}  # toward an ascending pass, which is in the west
     assert set(np.unique(classes[5:25, 14:18])) == {4}
     told = manifest_of(folder)["summary"]["visibility"]["visibility"]
