@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -110,3 +111,12 @@ def test_mintpy_without_wavelength(tmp_path: Path) -> None:
     stack = open_stack(file)
     require_coherence(stack, "mintpy")
     assert np.isnan(stack.wavelength_m)
+
+
+def test_phase_needs_a_wavelength(isce: IsceBuilder) -> None:
+    stack = open_stack(isce.root)
+    with pytest.raises(InputError, match="required a radar wavelength between 1 mm and 2 m; found nan m"):
+        replace(stack, wavelength_m=float("nan"))
+    assert np.isnan(replace(stack, wavelength_m=float("nan"), unwrapped_phase=None).wavelength_m)
+    with pytest.raises(InputError, match=r"found 5\.5 m"):
+        replace(stack, wavelength_m=5.5, unwrapped_phase=None)
