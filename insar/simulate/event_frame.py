@@ -67,11 +67,19 @@ class EventFrame:
 
     def places(self, rows: slice, cols: slice) -> Places:
         """Places of pixels, (row, col) each."""
-        return Places(self._interpolated(self.model_rows, rows, cols), self._interpolated(self.model_cols, rows, cols))
+        return Places(self.interpolated(self.model_rows, rows, cols), self.interpolated(self.model_cols, rows, cols))
 
     def lonlat(self, rows: slice, cols: slice) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Longitude and latitude of pixel centres in degrees, (row, col) each."""
-        return self._interpolated(self.lon_deg, rows, cols), self._interpolated(self.lat_deg, rows, cols)
+        return self.interpolated(self.lon_deg, rows, cols), self.interpolated(self.lat_deg, rows, cols)
+
+    def interpolated(self, nodes: NDArray[np.float64], rows: slice, cols: slice) -> NDArray[np.float64]:
+        """Bilinear values at pixels, (row, col), of a quantity at the nodes of the lattice, (node row, node col)."""
+        row_nodes, down = _positions(rows, self.row_step, nodes.shape[0])
+        col_nodes, right = _positions(cols, self.col_step, nodes.shape[1])
+        lines = nodes[row_nodes] * (1.0 - down)[:, None] + nodes[row_nodes + 1] * down[:, None]
+        values: NDArray[np.float64] = lines[:, col_nodes] * (1.0 - right) + lines[:, col_nodes + 1] * right
+        return values
 
     def window_of(self, outline: Outline) -> tuple[slice, slice] | None:
         """Rows and columns outside of which an outline has no pixel; None where it has none at all."""
@@ -92,13 +100,6 @@ class EventFrame:
             for places in (self.model_rows, self.model_cols)
             for axis in (0, 1)
         )
-
-    def _interpolated(self, nodes: NDArray[np.float64], rows: slice, cols: slice) -> NDArray[np.float64]:
-        row_nodes, down = _positions(rows, self.row_step, nodes.shape[0])
-        col_nodes, right = _positions(cols, self.col_step, nodes.shape[1])
-        lines = nodes[row_nodes] * (1.0 - down)[:, None] + nodes[row_nodes + 1] * down[:, None]
-        values: NDArray[np.float64] = lines[:, col_nodes] * (1.0 - right) + lines[:, col_nodes + 1] * right
-        return values
 
 
 class ModelGrid(NamedTuple):

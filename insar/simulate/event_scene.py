@@ -39,6 +39,8 @@ class GroundFields(NamedTuple):
 
     Attributes
     ----------
+    rows
+        Which ones.
     places
         On the model grid.
     height_m
@@ -55,6 +57,7 @@ class GroundFields(NamedTuple):
         Factor on the coherence across the event, 0 to 1.
     """
 
+    rows: slice
     places: Places
     height_m: NDArray[np.float32]
     incidence_deg: NDArray[np.float32]
@@ -161,6 +164,7 @@ class EventScene:
             survival -= np.float32(parameters.event_coherence_loss) * interpolated(ground.event_loss, places)
         survival[is_landslide] *= np.float32(parameters.landslide_coherence_left)
         return GroundFields(
+            rows=rows,
             places=places,
             height_m=interpolated(ground.height_m, places),
             incidence_deg=incidence.astype(np.float32),
@@ -197,11 +201,13 @@ class EventScene:
         loss = self.parameters.weather_coherence_loss
         if loss == 0.0:
             return None
-        step = self.ground.weather_step
-        places = Places(fields.places.rows / step, fields.places.cols / step)
-        return np.float32(1.0) - np.float32(loss) * interpolated(self.ground.weather[date_index], places)
+        frame, step = self.frame, self.ground.weather_step
+        nodes = Places(frame.model_rows / step, frame.model_cols / step)
+        # The weather is smooth: the nodes of the lattice are close enough, and a hundred times fewer.
+        at_nodes = 1.0 - loss * interpolated(self.ground.weather[date_index], nodes).astype(np.float64)
+        return frame.interpolated(at_nodes, fields.rows, slice(0, self.shape[1])).astype(np.float32)
 
-    def coherence(self, rows: slice, first: int, second: int) -> NDArray[np.float32]:
+    def coherence(self, fields: GroundFields, first: int, second: int) -> NDArray[np.float32]:
         r"""True coherence of two dates by their indices, the earlier first, (row, col); exact.
 
         Notes
@@ -211,7 +217,7 @@ class EventScene:
         :math:`v_1 v_2 \sqrt{s_1 s_2}\, \Gamma` where :math:`\Gamma` is :math:`\gamma` before the event,
         :math:`F \gamma` across it, and :math:`F^2 \gamma + (1 - F^2) \gamma'` after it.
         """
-        fields, parameters = self.fields(rows), self.parameters
+        parameters = self.parameters
         table = ScattererTable.of(parameters)
         days = (parameters.dates[second] - parameters.dates[first]).days
         coherence = table.coherence(fields.cover, days)

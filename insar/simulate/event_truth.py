@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from tempfile import TemporaryDirectory
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from insar.layers import LayerDefinition, write_layer
 from insar.simulate.event_parameters import Cover, Polarisation
-from insar.simulate.event_scene import LANDSLIDE, NO_LANDSLIDE, EventScene
+from insar.simulate.event_scene import LANDSLIDE, NO_LANDSLIDE, EventScene, GroundFields
 from insar.simulate.truth import plain
 
 COHERENCES = ("coherence_pre", "coherence_co", "coherence_post")
 
-_LAYERS = (
+_DEFINITIONS = (
     LayerDefinition("landslides", "class", "1 no landslide; 2 landslide", dtype="uint8", nodata=0),
     LayerDefinition("land_cover", "class", "1 bare; 2 grass; 3 forest; 4 water", dtype="uint8", nodata=0),
     LayerDefinition("dem", "m", "True height of the terrain"),
@@ -28,6 +29,7 @@ _LAYERS = (
     LayerDefinition("vv_difference", "dB", "True change of VV backscatter at the event"),
     LayerDefinition("vh_difference", "dB", "True change of VH backscatter at the event"),
 )
+_LAYERS = {definition.name: definition for definition in _DEFINITIONS}
 
 
 def write_event_truth(scene: EventScene, folder: Path) -> None:
@@ -44,49 +46,54 @@ def write_event_truth(scene: EventScene, folder: Path) -> None:
     """
     folder.mkdir(parents=True, exist_ok=True)
     on_map = scene.on_map() if scene.in_radar_coordinates else scene
-    for definition in _LAYERS:
-        quantity = _quantity(on_map, definition.name)
-        if quantity is not None:
-            write_layer(folder / f"{definition.name}.tif", quantity, on_map.frame.grid, definition)
+    with TemporaryDirectory(dir=folder, prefix=".map-") as scratch:
+        for name, path in _write_arrays(on_map, Path(scratch)).items():
+            values = np.load(path, mmap_mode="r")
+            write_layer(folder / f"{name}.tif", values, on_map.frame.grid, _LAYERS[name])
     if scene.in_radar_coordinates:
-        for definition in _LAYERS:
-            quantity = _quantity(scene, definition.name)
-            if quantity is not None:
-                _write_array(folder / f"{definition.name}.npy", scene, quantity, definition.dtype)
+        _write_arrays(scene, folder)
     description = _description(scene, on_map)
     (folder / "truth.json").write_text(json.dumps(description, indent=2, allow_nan=False) + "\n", "utf-8")
 
 
-def _write_array(path: Path, scene: EventScene, quantity: Callable[[slice], NDArray[Any]], dtype: str) -> None:
-    header = {"descr": np.lib.format.dtype_to_descr(np.dtype(dtype)), "fortran_order": False, "shape": scene.shape}
-    with path.open("wb") as file:
-        np.lib.format.write_array_header_1_0(file, header)
+def _write_arrays(scene: EventScene, folder: Path) -> dict[str, Path]:
+    """File of each quantity that there are dates enough for, all grown strip by strip in one pass."""
+    files: dict[str, IO[bytes]] = {}
+    with ExitStack() as opened:
         for rows in scene.strips:
-            file.write(np.ascontiguousarray(quantity(rows), dtype).data)
+            for name, values in _quantities(scene, rows).items():
+                dtype = np.dtype(_LAYERS[name].dtype)
+                if name not in files:
+                    files[name] = opened.enter_context((folder / f"{name}.npy").open("wb"))
+                    _write_header(files[name], dtype, scene.shape)
+                files[name].write(np.ascontiguousarray(values, dtype).data)
+    return {name: folder / f"{name}.npy" for name in files}
 
 
-def _quantity(scene: EventScene, name: str) -> Callable[[slice], NDArray[Any]] | None:
-    """Values of a quantity for rows; None where there are too few dates for it."""
-    before = scene.parameters.acquisitions_before
-    if name in COHERENCES:
-        first = before - 2 + COHERENCES.index(name)
-        if first < 0 or first + 1 >= scene.parameters.acquisitions:
-            return None
-        return lambda rows: scene.coherence(rows, first, first + 1)
-    quantities: dict[str, Callable[[slice], NDArray[Any]]] = {
-        "landslides": lambda rows: np.where(scene.fields(rows).is_landslide, LANDSLIDE, NO_LANDSLIDE),
-        "land_cover": lambda rows: scene.fields(rows).cover,
-        "dem": lambda rows: scene.fields(rows).height_m,
-        "vv_difference": lambda rows: _change_db(scene, rows, "VV"),
-        "vh_difference": lambda rows: _change_db(scene, rows, "VH"),
+def _write_header(file: IO[bytes], dtype: np.dtype[Any], shape: tuple[int, int]) -> None:
+    header = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": shape}
+    np.lib.format.write_array_header_1_0(file, header)
+
+
+def _quantities(scene: EventScene, rows: slice) -> dict[str, NDArray[Any]]:
+    fields, before = scene.fields(rows), scene.parameters.acquisitions_before
+    quantities: dict[str, NDArray[Any]] = {
+        "landslides": np.where(fields.is_landslide, LANDSLIDE, NO_LANDSLIDE),
+        "land_cover": fields.cover,
+        "dem": fields.height_m,
+        "vv_difference": _change_db(scene, fields, "VV"),
+        "vh_difference": _change_db(scene, fields, "VH"),
     }
-    return quantities[name]
+    for name, first in zip(COHERENCES, (before - 2, before - 1, before), strict=True):
+        if first >= 0 and first + 1 < scene.parameters.acquisitions:
+            quantities[name] = scene.coherence(fields, first, first + 1)
+    return quantities
 
 
-def _change_db(scene: EventScene, rows: slice, polarisation: Polarisation) -> NDArray[np.float32]:
+def _change_db(scene: EventScene, fields: GroundFields, polarisation: Polarisation) -> NDArray[np.float32]:
     """Change of the expected power, thermal noise included."""
-    fields, first_after = scene.fields(rows), scene.parameters.acquisitions_before
     noise = np.float32(10.0 ** (scene.parameters.noise_floor_db / 10.0))
+    first_after = scene.parameters.acquisitions_before
     before, after = (scene.backscatter(fields, index, polarisation) + noise for index in (0, first_after))
     return np.float32(10.0) * np.log10(after / before)
 
