@@ -184,14 +184,14 @@ def _given(chosen: Sequence[Pair], known: Sequence[Pair], event: date, kind: str
     for pair in chosen:
         if pair not in known:
             raise OptionError(
-                f"--{kind} {pair.name}",
+                f"--{kind}-pairs {pair.name}",
                 required="a pair of the stack" + " up to the day of --until",
                 found="no such pair among " + ", ".join(other.name for other in known[:20]),
                 remedy="Give one of them",
             )
         if not is_there(pair, event):
             raise OptionError(
-                f"--{kind} {pair.name}",
+                f"--{kind}-pairs {pair.name}",
                 required=f"pairs that {where}, {event}",
                 found=f"{pair.reference} to {pair.secondary}",
                 remedy="Give another pair, or correct the day of the event",

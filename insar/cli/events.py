@@ -356,7 +356,10 @@ def simulate_event(
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder to make.")],
     parameters: dict[str, Any],
     layout: Annotated[
-        str, typer.Option(help="Layout: isce-slc, isce-stripmap-slc, snap-slc, backscatter or snap-backscatter.")
+        str,
+        typer.Option(
+            help="Layout: isce-slc, isce-stripmap-slc, snap-slc, snap-slc-dates, hyp3-rtc or snap-backscatter."
+        ),
     ] = "isce-slc",
     quiet: Quiet = False,
     verbose: Verbose = False,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
@@ -13,6 +14,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from plain import sequential_network
+
+from insar.cli.app import app, run_app
 
 WAVELENGTH_M = 0.0554657646
 
@@ -88,3 +91,17 @@ def make_stack(tmp_path: Path) -> Callable[..., KnownStack]:
         return write_stack(tmp_path / "ifgramStack.h5", **options)
 
     return make
+
+
+@pytest.fixture
+def insar(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[int, str, str]]:
+    """Run a command; its exit code, standard output and standard error."""
+
+    def call(*arguments: Any) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["insar", *map(str, arguments)])
+        with pytest.raises(SystemExit) as stop:
+            run_app(app)
+        printed = capsys.readouterr()
+        return int(stop.value.code or 0), printed.out, printed.err
+
+    return call

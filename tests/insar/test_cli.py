@@ -9,22 +9,6 @@ import sys
 
 import pytest
 
-from insar.cli.app import app, run_app
-
-
-@pytest.fixture
-def insar(capsys, monkeypatch):
-    """Run a command; its exit code, standard output and standard error."""
-
-    def call(*arguments):
-        monkeypatch.setattr(sys, "argv", ["insar", *map(str, arguments)])
-        with pytest.raises(SystemExit) as stop:
-            run_app(app)
-        printed = capsys.readouterr()
-        return stop.value.code or 0, printed.out, printed.err
-
-    return call
-
 
 def test_run_prints_the_report(insar, known_stack, tmp_path):
     code, out, _ = insar("run", known_stack.path, "-o", tmp_path / "out", "--reference-rowcol", 3, 4)
