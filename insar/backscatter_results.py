@@ -141,7 +141,7 @@ def map_backscatter(
         logger.warning("%s", note)
     with new_result(output, PRODUCT, overwrite=overwrite) as products:
         with watch.step("find layover and shadow"):
-            visible = _find_visibility(stack, mask, products.parent, machine, progress)
+            visible = _find_visibility(stack, mask, products.parent.resolve(), machine, progress)
         work = BackscatterWork(
             plan, visible.layers, visible.terrain, stack.grid.cols, options.min_images, stack.rows_per_chunk
         )
@@ -176,7 +176,7 @@ def map_backscatter(
                 "event": options.windows.event,
                 "windows": {"pre": list(options.windows.pre), "post": list(options.windows.post)},
                 "images": _described_images(stack, plan),
-                "notes": plan.notes,
+                "notes": list(dict.fromkeys((*plan.notes, *visible.notes))),
                 "available": plan.available,
                 "visibility": {
                     name: {**facts, "pixels": _class_counts(filled.sums, name)} for name, facts in visible.facts.items()
@@ -199,6 +199,11 @@ class _FoundVisibility:
     terrain: Terrain | None
     facts: dict[str, dict[str, Any]]
     left_out: dict[str, str]
+
+    @property
+    def notes(self) -> list[str]:
+        """What was taken for want of something better, of every pass."""
+        return [note for told in self.facts.values() for note in told.get("notes", ())]
 
 
 def _find_visibility(

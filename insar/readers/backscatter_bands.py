@@ -12,6 +12,7 @@ from insar.readers.backscatter_names import NamedFacts, polarisation_in, quantit
 from insar.readers.backscatter_products import Product, StoredBand
 
 _UNCALIBRATED = re.compile(r"^(intensity|amplitude|i|q|phase|beta0?|coh\w*|elevation)(_|$)", re.IGNORECASE)
+_NO_POLARISATION = "bands without a polarisation"
 _UNIT_SCALES = {
     "db": Scale.DECIBEL,
     "decibel": Scale.DECIBEL,
@@ -68,6 +69,8 @@ def choose_bands(product: Product, named: NamedFacts) -> tuple[list[ChosenBand],
             left_out[f"left out, {reason}"] += 1
         else:
             chosen.append(band)
+    if any(band.kind is BandKind.BACKSCATTER for band in chosen):
+        left_out.pop(f"left out, {_NO_POLARISATION}", None)  # elevation and angles are expected beside it
     return _one_of_each(chosen, left_out), left_out
 
 
@@ -82,7 +85,7 @@ def _backscatter(product: Product, stored: StoredBand, named: NamedFacts) -> tup
     is_alone = len(product.bands) == 1
     polarisation = polarisation_in(stored.name) or (named.polarisation if is_alone else None)
     if polarisation is None:
-        return None, "no VV, VH, HH or HV in the name of the file" if is_alone else "bands without a polarisation"
+        return None, "no VV, VH, HH or HV in the name of the file" if is_alone else _NO_POLARISATION
     if _UNCALIBRATED.match(stored.name):
         return None, "bands that are not calibrated backscatter (Sigma0 or Gamma0)"
     own = scale_in(stored.name)
