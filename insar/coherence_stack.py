@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 
 import numpy as np
@@ -136,7 +136,11 @@ def coherence_stack(slc: SlcStack, pairs: Sequence[Pair], estimator: CoherenceEs
         grid,
         coherence=Cube(source, np.arange(len(ordered), dtype=np.intp), grid.rows, grid.cols),
         geometry=multilook_geometry(slc, estimator.looks),
-        acquisition=slc.acquisition,
+        acquisition=replace(
+            slc.acquisition,
+            range_looks=estimator.looks.cols * (slc.acquisition.range_looks or 1),
+            azimuth_looks=estimator.looks.rows * (slc.acquisition.azimuth_looks or 1),
+        ),
         notes=slc.notes,
     )
 

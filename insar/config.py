@@ -79,7 +79,7 @@ class Settings(BaseModel):
     )
     processor: str = Field(
         "auto",
-        description="Layout of the stack: auto, isce, snap, hyp3, licsar, gamma, roipac or mintpy",
+        description="Layout of the stack: auto, isce, snap, hyp3, licsar, gamma, roipac, mintpy, scarp or rasters",
         json_schema_extra={"group": "Input"},
     )
     network: NetworkKind = Field(

@@ -165,16 +165,23 @@ def update(
 def info(
     stack: StackOrConfig,
     processor: Annotated[
-        str, typer.Option(help="Layout of the stack: auto, isce, snap, hyp3, licsar, gamma, roipac or mintpy.")
+        str,
+        typer.Option(
+            help="Layout of the stack: auto, isce, snap, hyp3, licsar, gamma, roipac, mintpy, scarp or rasters."
+        ),
     ] = "auto",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """What is there: processor, dates, pairs, grid, units, baselines, and what is missing."""
-    from insar.description import describe_stack, render_description
+    from insar.description import describe_images, describe_stack, render_description
     from insar.readers import open_stack
+    from insar.readers.slc import looks_like_slcs, open_slcs
 
     set_up_logging(quiet=False, verbose=False)
-    description = describe_stack(open_stack(stack, processor))
+    if looks_like_slcs([stack]):
+        description = describe_images(open_slcs([stack]))
+    else:
+        description = describe_stack(open_stack(stack, processor))
     if as_json:
         import json
 

@@ -90,6 +90,16 @@ def test_coherence_of_images_is_a_stack_that_damage_opens(insar, images, tmp_pat
         np.testing.assert_array_equal(one, two)
 
 
+def test_info_tells_of_images_and_of_coherence_alone(insar, images, tmp_path):
+    code, printed, _ = insar("info", images)
+    assert code == 0
+    assert "complex images" in printed
+    assert "Polarisation     VV" in printed
+    facts = json.loads(insar("info", images, "--json")[1])
+    assert facts["dates"] == [day.isoformat() for day in PARAMETERS.dates]
+    assert facts["geometry_looks"] == [1, 1]
+
+
 def test_damage_tells_its_pairs_and_when_layers_became_available(insar, images, tmp_path):
     out = tmp_path / "damage"
     assert insar("damage", images, "--event", EVENT, *LOOKS, "-o", out)[0] == 0
