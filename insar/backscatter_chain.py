@@ -29,6 +29,9 @@ from insar.terrain_mask import Terrain
 
 HISTOGRAM_LIMITS_DB = (-15.0, 15.0)
 HISTOGRAM_BINS = 120
+_REPEAT_DAYS = 6
+"""Sentinel-1 repeats a track after 12 days, a second satellite of the pair between."""
+
 _PARTNERS = {"VV": "VH", "VH": "VV", "HH": "HV", "HV": "HH"}
 
 
@@ -256,6 +259,12 @@ def _notes_on(
     windows = options.windows
     if windows.event in images.dates():
         notes.append(f"{label}: an image of the event's own day is not used: it may be from before or after the event")
+    tracks = _tracks_of_sentinel1(images)
+    if tracks > 1:
+        notes.append(
+            f"{label}: dates that are no multiple of {_REPEAT_DAYS} days apart, so of {tracks} tracks of Sentinel-1 or "
+            "more, which see slopes at different angles: a difference may show that, and no change"
+        )
     for span, word in ((windows.pre, "before"), (windows.post, "after")):
         days = {
             polarisation: {day for day in images.dates(polarisation) if day in span} for polarisation in polarisations
@@ -266,6 +275,11 @@ def _notes_on(
                 missing = _listed(sorted(every - own))
                 notes.append(f"{label}: {polarisation} has fewer images {word} the event, none of {missing}")
     return notes
+
+
+def _tracks_of_sentinel1(images: BackscatterStack) -> int:
+    """Least number of tracks that the dates of Sentinel-1 can be of; 0 for other sensors."""
+    return len({image.day.toordinal() % _REPEAT_DAYS for image in images.images if image.view.is_sentinel1})
 
 
 def _available(changes: Sequence[EventChange], seasons: Sequence[SeasonMean]) -> dict[str, date]:

@@ -24,7 +24,7 @@ from insar.backscatter_chain import (
 from insar.backscatter_stack import BackscatterStack, Orbit
 from insar.backscatter_view import BackscatterView, FlatClasses, ViewOptions, fill_visibility, view_of_images
 from insar.blocks import Progress, no_progress
-from insar.errors import OptionError
+from insar.errors import InputError, OptionError
 from insar.event_report import write_event_report
 from insar.grid import Grid, RowCol
 from insar.layer_run import Machine, fill_layers
@@ -157,6 +157,7 @@ def map_backscatter(
                 step="compute the layers",
                 progress=progress,
             )
+        _require_change(plan, filled.sums)
         write_derived_manifest(
             products,
             layers=filled.written,
@@ -284,6 +285,18 @@ def _described_view(dem: Path, terrain: Terrain, view: BackscatterView) -> dict[
 def _class_counts(sums: Mapping[str, NDArray[Any]], name: str) -> dict[str, int]:
     counts = sums[f"{name}_pixels"]
     return {kind.name.lower(): int(counts[kind]) for kind in Visibility}
+
+
+def _require_change(plan: BackscatterPlan, sums: Mapping[str, NDArray[Any]]) -> None:
+    names = [change.name("difference") for change in plan.changes]
+    if any(sums[f"{name}_histogram"].any() for name in names):
+        return
+    raise InputError(
+        ", ".join(names),
+        required="at least one pixel with images both before and after the event",
+        found="none",
+        remedy="Check that the images have data, that they overlap, and --min-images",
+    )
 
 
 def _described_inputs(stack: BackscatterStack) -> dict[str, Any]:

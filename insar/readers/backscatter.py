@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -226,6 +226,8 @@ class _Opening:
         scale, remark = decide_scale(band.name, band.scale, self.scale, sample)
         if remark is not None:
             self.remarks[remark] += 1
+        if not sample.size:
+            self.remarks["no data in any of the parts that were looked at"] += 1
         if scale is Scale.DECIBEL:
             # 0 dB is a value, but where nothing else is declared it is what lies outside of the swath
             no_data = (0.0,) if declared is None else declared
@@ -239,7 +241,7 @@ class _Opening:
             self._orbit_of(product, band.named, band.name),
             scale,
             _padded(stored.open(no_data), product.grid, grid),
-            product.view,
+            replace(product.view, is_sentinel1=product.view.is_sentinel1 or band.named.is_sentinel1),
         )
 
     def _orbit_of(self, product: Product, named: NamedFacts, name: str) -> Orbit | None:

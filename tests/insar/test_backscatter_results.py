@@ -333,3 +333,32 @@ def test_what_the_user_says_of_the_images(tmp_path):
         )
         np.testing.assert_allclose(layer(folder, "vv_post")[0], expected, atol=1e-5)
         assert manifest_of(folder)["inputs"]["orbits"] == ["descending"]
+
+
+def test_images_without_data_are_refused(tmp_path):
+    for offset in (-36, -24, 24):
+        values = np.zeros((ROWS, COLS), np.float32)
+        write_image(tmp_path / "in" / f"{EVENT + timedelta(offset):%Y%m%d}_asc_VV_power.tif", values)
+    with pytest.raises(InputError, match="at least one pixel"):
+        map_backscatter([tmp_path / "in"], tmp_path / "out", OPTIONS, machine=ONE)
+    assert not (tmp_path / "out").exists()
+
+
+def test_one_image_without_data_is_told(tmp_path):
+    written = write_stack(tmp_path / "in", polarisations=("VV",))
+    day = EVENT + timedelta(24)
+    write_image(tmp_path / "in" / f"{day:%Y%m%d}_asc_VV_power.tif", np.zeros((ROWS, COLS), np.float32))
+    folder = map_backscatter([tmp_path / "in"], tmp_path / "out", OPTIONS, machine=ONE)
+    expected, _ = plain_median(written, "VV", (12, 36))
+    np.testing.assert_allclose(layer(folder, "vv_post")[0], expected, rtol=0, atol=1e-5)
+    assert any("no data in any" in note for note in manifest_of(folder)["inputs"]["notes"])
+
+
+@pytest.mark.parametrize(("offset", "told"), [(24, False), (29, True)])
+def test_several_tracks_of_sentinel1_are_told(tmp_path, offset, told):
+    for each in (-36, -24, 12, offset):
+        values = np.full((ROWS, COLS), 0.1, np.float32)
+        write_image(tmp_path / "in" / f"S1A_{EVENT + timedelta(each):%Y%m%d}_asc_VV_power.tif", values)
+    folder = map_backscatter([tmp_path / "in"], tmp_path / "out", OPTIONS, machine=ONE)
+    notes = manifest_of(folder)["summary"]["notes"]
+    assert any("2 tracks" in note for note in notes) is told
