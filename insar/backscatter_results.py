@@ -16,13 +16,12 @@ from insar.backscatter import Scale
 from insar.backscatter_chain import (
     BackscatterOptions,
     BackscatterPlan,
-    BackscatterWork,
-    VisibilityLayer,
     plan_backscatter,
     suffix_of,
 )
 from insar.backscatter_stack import BackscatterStack, Orbit
 from insar.backscatter_view import BackscatterView, FlatClasses, ViewOptions, fill_visibility, view_of_images
+from insar.backscatter_work import BackscatterWork, VisibilityLayer
 from insar.blocks import Progress, no_progress
 from insar.errors import InputError, OptionError
 from insar.event_report import write_event_report

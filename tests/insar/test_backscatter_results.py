@@ -15,9 +15,10 @@ import rasterio
 from affine import Affine
 
 from insar.backscatter import EventWindows, Scale, Span
-from insar.backscatter_chain import BackscatterOptions, BackscatterWork, plan_backscatter
+from insar.backscatter_chain import BackscatterOptions, plan_backscatter
 from insar.backscatter_results import MaskOptions, ReadingOptions, map_backscatter
 from insar.backscatter_stack import Orbit
+from insar.backscatter_work import BackscatterWork
 from insar.errors import InputError, OptionError
 from insar.layer_run import Machine
 from insar.readers.backscatter import open_backscatter
