@@ -118,15 +118,25 @@ class CoherenceEstimator:
         return self.estimate_with_samples(first, second, rows, cols)[0]
 
     def estimate_with_samples(
-        self, first: NDArray[np.complexfloating], second: NDArray[np.complexfloating], rows: slice, cols: slice
+        self,
+        first: NDArray[np.complexfloating],
+        second: NDArray[np.complexfloating],
+        rows: slice,
+        cols: slice,
+        *,
+        least_own: int = 1,
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """As `estimate`; and (row, col) how many valid pixels lie in the window of each cell."""
+        """As `estimate`; and (row, col) how many valid pixels lie in the window of each cell.
+
+        `least_own` is how many pixels of the cell itself must be valid; with 0 its neighbours are enough.
+        """
         check_images(first, second)
         first, second = np.ascontiguousarray(first), np.ascontiguousarray(second)
         coherence = np.empty((rows.stop - rows.start, cols.stop - cols.start), np.float32)
         samples = np.empty_like(coherence)
         place = rows.start, cols.start
-        estimate_boxcar(first, second, *place, *self.window, *self.looks, self.least_share, coherence, samples)
+        sizes = *self.window, *self.looks
+        estimate_boxcar(first, second, *place, *sizes, self.least_share, least_own, coherence, samples)
         if self.remove_fringe:
             products = np.empty((PRODUCTS, *self.cells(first.shape)), np.float64)
             multiply_cells(first, second, *self.looks, products)

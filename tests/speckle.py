@@ -47,7 +47,7 @@ def with_gaps(random, image, share=0.2):
     return image
 
 
-def speckle_history(random, images, shape, coherence):
-    """(image, row, col) of unit intensity, each image as coherent with each other one."""
-    common = np.sqrt(coherence) * circular(random, *shape)
-    return (common + np.sqrt(1.0 - coherence) * circular(random, images, *shape)).astype(np.complex64)
+def speckle_history(random, shape, covariance):
+    """(image, ...) complex64 of a given covariance of the images."""
+    root = np.linalg.cholesky(covariance)
+    return np.tensordot(root, circular(random, len(root), *shape), axes=1).astype(np.complex64)

@@ -220,17 +220,18 @@ def _divide(
     second_power: NDArray[np.float64],
     valid: NDArray[np.float64],
     own: NDArray[np.float64],
+    least_own: float,
     least: NDArray[np.float64],
     coherence: NDArray[np.float32],
     samples: NDArray[np.float32],
 ) -> None:
-    """Coherence of one row from its sums; NaN where the pixel itself or too many of the window's are missing."""
+    """Coherence of one row from its sums; NaN where too many of the cell's own or of the window's are missing."""
     for pixel in range(len(coherence)):
         # Powers of single precision are below 1e78: neither product leaves the range of double precision.
         squared = real[pixel] * real[pixel] + imaginary[pixel] * imaginary[pixel]
         value = np.sqrt(squared / (first_power[pixel] * second_power[pixel]))
         value = value if value < 1.0 else 1.0
-        known = (own[pixel] > 0.0) & (valid[pixel] >= least[pixel])
+        known = (own[pixel] >= least_own) & (valid[pixel] >= least[pixel])
         coherence[pixel] = np.float32(value) if known else np.float32(np.nan)
         samples[pixel] = np.float32(valid[pixel])
 
@@ -258,6 +259,7 @@ def estimate_boxcar(
     look_rows: int,
     look_cols: int,
     least_share: float,
+    least_own: int,
     coherence: NDArray[np.float32],
     samples: NDArray[np.float32],
 ) -> None:
@@ -275,6 +277,8 @@ def estimate_boxcar(
         Pixels of a cell.
     least_share
         Of the pixels of the window inside the image that must be valid.
+    least_own
+        Pixels of the middle cell itself that must be valid.
     coherence
         (row, col) out: NaN where unknown.
     samples
@@ -315,6 +319,7 @@ def estimate_boxcar(
                 sums[3],
                 sums[4],
                 own[middle % window_rows],
+                least_own,
                 least,
                 coherence[out, start : start + count],
                 samples[out, start : start + count],

@@ -41,6 +41,7 @@ def describe_history(
     history: NDArray[np.complexfloating],
     look_rows: int,
     look_cols: int,
+    intensity: NDArray[np.float64],
     log_intensity: NDArray[np.float64],
     count: NDArray[np.int32],
 ) -> None:
@@ -52,36 +53,124 @@ def describe_history(
         (image, row, col) complex, at full resolution; 0 or not finite is no data.
     look_rows, look_cols
         Pixels of a cell.
-    log_intensity
-        (row, col) out: natural logarithm of the mean over the images; NaN where none has data.
+    intensity, log_intensity
+        (row, col) out: mean over the images, and its natural logarithm; NaN where none has data.
     count
         (row, col) out: images that have data in every pixel of the cell.
     """
-    log_intensity[:] = 0.0
+    intensity[:] = 0.0
     count[:] = 0
     for image in range(len(history)):
-        _add_cell_powers(history[image], look_rows, look_cols, log_intensity, count)
+        _add_cell_powers(history[image], look_rows, look_cols, intensity, count)
     for row in range(count.shape[0]):
         for col in range(count.shape[1]):
             images = count[row, col]
-            log_intensity[row, col] = np.log(log_intensity[row, col] / images) if images > 0 else np.nan
+            intensity[row, col] = intensity[row, col] / images if images > 0 else np.nan
+            log_intensity[row, col] = np.log(intensity[row, col])
 
 
 @kernel
-def _compare(
+def _add_near(
     own: NDArray[np.float64],
     own_tolerance: NDArray[np.float64],
     other: NDArray[np.float64],
     other_tolerance: NDArray[np.float64],
-    alike: NDArray[np.float64],
-    count: NDArray[np.float64],
+    intensity: NDArray[np.float64],
+    total: NDArray[np.float64],
+    members: NDArray[np.float64],
 ) -> None:
-    """1 where the other pixel is like the own one, else 0; NaN, which is unknown, is like nothing."""
+    """Add the intensity of pixels that are like the own one; NaN, which is unknown, is like nothing."""
     for pixel in range(len(own)):
         difference = own[pixel] - other[pixel]
-        same = 1.0 if difference * difference <= own_tolerance[pixel] + other_tolerance[pixel] else 0.0
-        alike[pixel] = same
-        count[pixel] += same
+        same = difference * difference <= own_tolerance[pixel] + other_tolerance[pixel]
+        total[pixel] += intensity[pixel] if same else 0.0
+        members[pixel] += 1.0 if same else 0.0
+
+
+@kernel
+def average_alike(
+    intensity: NDArray[np.float64],
+    log_intensity: NDArray[np.float64],
+    tolerance: NDArray[np.float64],
+    row: int,
+    col: int,
+    half_rows: int,
+    half_cols: int,
+    level: NDArray[np.float64],
+    members: NDArray[np.float64],
+) -> None:
+    """Mean intensity of those cells close by that are like a cell.
+
+    Parameters
+    ----------
+    intensity, log_intensity
+        (row, col) of cells, NaN unknown.
+    tolerance
+        (row, col) two cells are alike where the square of the difference of their logarithms is at most the sum of
+        both tolerances.
+    row, col
+        Cell that the first result is for.
+    half_rows, half_cols
+        How far away cells are looked for.
+    level
+        (row, col) out: natural logarithm of the mean intensity, that of the cell itself included; NaN unknown.
+    members
+        (row, col) out: how many cells it is of.
+    """
+    height, width = level.shape
+    total = np.empty(width, np.float64)
+    for line in range(height):
+        middle = row + line
+        total[:] = 0.0
+        members[line] = 0.0
+        for other in range(max(middle - half_rows, 0), min(middle + half_rows + 1, log_intensity.shape[0])):
+            for step in range(-half_cols, half_cols + 1):
+                begin = max(0, -(col + step))
+                end = min(width, log_intensity.shape[1] - col - step)
+                if begin < end:
+                    _add_near(
+                        log_intensity[middle, col + begin : col + end],
+                        tolerance[middle, col + begin : col + end],
+                        log_intensity[other, col + step + begin : col + step + end],
+                        tolerance[other, col + step + begin : col + step + end],
+                        intensity[other, col + step + begin : col + step + end],
+                        total[begin:end],
+                        members[line, begin:end],
+                    )
+        for cell in range(width):
+            level[line, cell] = np.log(total[cell] / members[line, cell]) if members[line, cell] > 0.0 else np.nan
+
+
+@kernel
+def _compare(
+    level: NDArray[np.float64],
+    below: NDArray[np.float64],
+    above: NDArray[np.float64],
+    common: NDArray[np.float64],
+    other: NDArray[np.float64],
+    inverse_images: NDArray[np.float64],
+    alike: NDArray[np.float64],
+) -> None:
+    """1 where the other cell may be of this level, else 0; NaN, which is unknown, is like nothing."""
+    for pixel in range(len(level)):
+        difference = other[pixel] - level[pixel]
+        square = difference * abs(difference)  # with its sign: one comparison for either side, without a branch
+        variance = inverse_images[pixel] + common[pixel] * (1.0 - inverse_images[pixel])
+        same = (square <= above[pixel] * variance) & (square >= -below[pixel] * variance)
+        alike[pixel] = 1.0 if same else 0.0
+
+
+@kernel
+def _mark_own(level: NDArray[np.float64], alike: NDArray[np.float64]) -> None:
+    """A cell is its own sibling, wherever the history is known."""
+    for pixel in range(len(level)):
+        alike[pixel] = 1.0 if np.isfinite(level[pixel]) else 0.0
+
+
+@kernel
+def _add(total: NDArray[np.float64], values: NDArray[np.float64]) -> None:
+    for pixel in range(len(total)):
+        total[pixel] += values[pixel]
 
 
 @kernel
@@ -99,7 +188,11 @@ def _count_alike(alike: NDArray[np.float64], samples: NDArray[np.float64], total
 @kernel
 def sum_siblings(
     log_intensity: NDArray[np.float64],
-    tolerance: NDArray[np.float64],
+    inverse_images: NDArray[np.float64],
+    level: NDArray[np.float64],
+    below: NDArray[np.float64],
+    above: NDArray[np.float64],
+    common: NDArray[np.float64],
     products: NDArray[np.float64],
     row: int,
     col: int,
@@ -109,14 +202,21 @@ def sum_siblings(
     coherence: NDArray[np.float32],
     count: NDArray[np.uint16],
 ) -> None:
-    """Coherence of each pair over those cells of a window that are like the one in its middle.
+    """Coherence of each pair over those cells of a window that may be of the level of the one in its middle.
 
     Parameters
     ----------
     log_intensity
-        (row, col) of cells, NaN unknown.
-    tolerance
-        (row, col) two cells are alike where the square of their difference is at most the sum of both tolerances.
+        (row, col) of all cells, NaN unknown.
+    inverse_images
+        (row, col) of all cells: one over the number of images of the history.
+    level
+        (row, col) of the cells that are wanted, as the rest: natural logarithm of the intensity that a cell is
+        compared with; NaN unknown.
+    below, above
+        Squares of the bounds of the difference from the level, of cells whose mean had the variance of one image.
+    common
+        Part of the variance of one image that the others share, 0 to 1.
     products
         (pair, product, row, col): real and imaginary part of ``a conj(b)``, ``|a|^2``, ``|b|^2``, valid pixels.
     row, col
@@ -147,14 +247,19 @@ def sum_siblings(
                     end = min(length, log_intensity.shape[1] - left - step)
                     if begin >= end:
                         continue
+                    wanted = slice(start + begin, start + end)
                     _compare(
-                        log_intensity[middle, left + begin : left + end],
-                        tolerance[middle, left + begin : left + end],
+                        level[line, wanted],
+                        below[line, wanted],
+                        above[line, wanted],
+                        common[line, wanted],
                         log_intensity[other, left + step + begin : left + step + end],
-                        tolerance[other, left + step + begin : left + step + end],
+                        inverse_images[other, left + step + begin : left + step + end],
                         alike[begin:end],
-                        found[begin:end],
                     )
+                    if other == middle and step == 0:
+                        _mark_own(level[line, wanted], alike[begin:end])
+                    _add(found[begin:end], alike[begin:end])
                     for pair in range(pairs):
                         for product in range(4):
                             _add_alike(

@@ -58,11 +58,11 @@ def test_uncompiled_kernel_gives_the_same(monkeypatch):
     first = with_gaps(random, first)
     compiled, plain = (np.empty((9, 5), np.float32) for _ in range(2))
     samples, plain_samples = np.empty_like(compiled), np.empty_like(compiled)
-    estimate_boxcar(first, second, 1, 0, 7, 9, 2, 6, 0.5, compiled, samples)
+    estimate_boxcar(first, second, 1, 0, 7, 9, 2, 6, 0.5, 1, compiled, samples)
     for name in [name for name in vars(kernels) if hasattr(getattr(kernels, name), "py_func")]:
         monkeypatch.setattr(kernels, name, getattr(kernels, name).py_func)
     with np.errstate(all="ignore"):
-        kernels.estimate_boxcar(first, second, 1, 0, 7, 9, 2, 6, 0.5, plain, plain_samples)
+        kernels.estimate_boxcar(first, second, 1, 0, 7, 9, 2, 6, 0.5, 1, plain, plain_samples)
     np.testing.assert_array_equal(compiled, plain)
     np.testing.assert_array_equal(samples, plain_samples)
 
