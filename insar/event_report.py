@@ -71,6 +71,9 @@ _TOLD = frozenset(
         "histogram_matching",
         "estimate",
         "siblings",
+        "sums",
+        "visibility",
+        "windows",
     }
 )
 
