@@ -27,7 +27,7 @@ from insar.errors import InputError, OptionError
 from insar.event_pairs import EventPairs
 from insar.histogram_matching import HistogramMatch, match_histogram
 from insar.layer_run import LayerBlock
-from insar.significance import Loss, LossTest, PairSample, check_rate, fit_loss_test
+from insar.significance import Loss, LossTest, PairSample, bytes_per_sample_pixel, check_rate, fit_loss_test
 from insar.stack import Cube, Pair, Stack
 
 DAMAGE_LAYERS = (
@@ -48,7 +48,8 @@ POST_LAYERS = ("coherence_post", "coherence_recovery", "coherence_change_sum", "
 
 SAMPLE_PIXELS = 2_000_000
 SAMPLE_BYTES = 256 * 2**20
-"""Size of the lattice that the scene as a whole is judged by; every pixel of a smaller scene is looked at."""
+"""Limits of the lattice that the scene as a whole is judged by, and of the memory for what is done with it; of a scene
+that keeps within them every pixel is looked at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,7 +214,7 @@ def prepare_damage(
     )
     coherence = stack.coherence.select([stack.pairs.index(pair) for pair in used])
     left_out = _left_out(event_pairs, options, sibling)
-    rows, cols, samples = _read_sample(coherence, names, workers, progress)
+    rows, cols, samples = _read_sample(coherence, names, len(history), workers, progress)
     before, across = mean_of_pairs(samples[list(pre)]), mean_of_pairs(samples[list(co)])
     if not np.isfinite(before - across).any():
         raise InputError(
@@ -263,11 +264,11 @@ def _pair_facts(pairs: EventPairs) -> dict[str, list[str]]:
 
 
 def _read_sample(
-    coherence: Cube, names: Sequence[str], workers: int | None, progress: Progress
+    coherence: Cube, names: Sequence[str], history: int, workers: int | None, progress: Progress
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]]:
     """Rows and columns of a square lattice, and (pair, row, col) coherence there."""
     count, height, width = coherence.shape
-    largest = min(SAMPLE_PIXELS, SAMPLE_BYTES // (4 * count))
+    largest = min(SAMPLE_PIXELS, SAMPLE_BYTES // (4 * count + bytes_per_sample_pixel(history)))
     step = max(1, int(np.ceil(np.sqrt(height * width / largest))))
     rows, cols = np.arange(0, height, step), np.arange(0, width, step)
     samples = np.empty((count, rows.size, cols.size), np.float32)

@@ -103,10 +103,17 @@ def test_landslides_are_found_under_a_change_of_the_whole_scene(seed):
 
 
 def test_landslides_are_found_where_they_are_dense():
-    sample, slides, cover = simulated(5, slides_of=dense_landslides)
-    flagged = classify(sample, 0.01) == Loss.SIGNIFICANT
-    assert flagged[slides & (cover > 0.5)].mean() > 0.4
-    assert flagged[~slides].mean() < 1.25 * 0.01
+    found, false, plain = [], [], []
+    for seed in range(3):
+        sample, slides, cover = simulated(seed, slides_of=dense_landslides)
+        flagged = classify(sample, 0.01) == Loss.SIGNIFICANT
+        coherent = slides & (cover > 0.5)
+        found.append(flagged[coherent].mean())
+        false.append(flagged[~slides].mean())
+        drop = sample.history[-1] - sample.across
+        plain.append(np.mean(drop[coherent] > np.quantile(drop[~slides], 1 - false[-1])))
+    assert np.mean(found) > 0.75 * np.mean(plain)
+    assert np.mean(false) < 0.01
 
 
 def real_stack(shared_data: Path) -> insar.Stack:
@@ -140,4 +147,4 @@ def test_every_real_pair_in_place_of_the_co_pair_keeps_the_promise(shared_data):
             shares[stack.pairs[co].name] = record.event_share
     assert len(shares) == 7
     assert np.mean(list(shares.values())) == pytest.approx(0.01, rel=0.1)
-    assert all(0.8 < share / 0.01 < 1.25 for share in shares.values()), shares
+    assert all(0.75 < share / 0.01 < 1.3 for share in shares.values()), shares
