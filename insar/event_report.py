@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
+from insar.backscatter_work import HISTOGRAM_LIMITS_DB
 from insar.figures import (
     DIVERGING,
     FIGURES,
@@ -19,6 +20,7 @@ from insar.figures import (
     save_figure,
     symmetric_limit,
 )
+from insar.figures_backscatter import draw_differences
 from insar.figures_events import ImageRow, PairBar, draw_images, draw_null_test, draw_pairs
 from insar.maps import MapClass, MapStyle, draw_classes, shade_relief
 from insar.report_layers import draw_layer
@@ -156,6 +158,7 @@ def write_event_report(folder: Path) -> Path:
     sections = [
         Section("summary", "Key figures", [facts_table(_key_figures(result))]),
         Section("layers", "Layers", _maps(result)),
+        Section("differences", "How often each difference occurs", _differences(result)),
         Section("significance", "Where the loss is significant", _significance(result)),
         Section("terrain", "Layover and shadow", _visibility(result)),
         Section("pairs", "Pairs", _pairs(result)),
@@ -306,6 +309,21 @@ def _significance(result: ResultFolder) -> list[str]:
             ("Pair taken for the event", "Pixels", "Promised (%)", "Called a loss (%)"), rows, numbers=(1, 2, 3)
         ),
     ]
+
+
+def _differences(result: ResultFolder) -> list[str]:
+    sums = result.summary.get("sums")
+    counts = {
+        name.removesuffix("_histogram"): counted
+        for name, counted in (sums.items() if isinstance(sums, Mapping) else ())
+        if "_difference" in name and name.endswith("_histogram")
+    }
+    if not counts:
+        return []
+    figure = draw_differences(counts, HISTOGRAM_LIMITS_DB)
+    save_figure(figure, result.folder / FIGURES / "differences.png")
+    caption = "After the event minus before it. Most of a scene does not change: its differences lie around zero."
+    return [picture(Picture(f"{FIGURES}/differences.png", "Differences", caption))]
 
 
 def _visibility(result: ResultFolder) -> list[str]:
