@@ -282,7 +282,7 @@ def estimate_boxcar(
     coherence
         (row, col) out: NaN where unknown.
     samples
-        (row, col) out: valid pixels within the window.
+        (row, col) out: valid pixels within the window; of no rows where they are not asked for.
     """
     half_rows, half_cols = window_rows // 2, window_cols // 2
     rows, cols = first.shape[0] // look_rows, first.shape[1] // look_cols
@@ -298,6 +298,7 @@ def estimate_boxcar(
         own = np.empty((window_rows, count), np.float64)
         sums = np.empty((PRODUCTS, count), np.float64)
         least = np.empty(count, np.float64)
+        counted = np.empty(count, np.float32)
         left = col + start
         for line in range(row - half_rows, row + height + half_rows):
             _multiply_cells(first, second, line, left - half_cols, look_rows, look_cols, pixels, summed, cells)
@@ -322,8 +323,10 @@ def estimate_boxcar(
                 least_own,
                 least,
                 coherence[out, start : start + count],
-                samples[out, start : start + count],
+                counted,
             )
+            if len(samples) > 0:
+                samples[out, start : start + count] = counted
 
 
 @kernel

@@ -7,6 +7,9 @@ from numpy.typing import NDArray
 
 from insar.kernels.jit import kernel
 
+RAMP_REACH = 3
+"""Reach of the window that the ramp is found in, over that of the coherence: a ramp of few samples is noise."""
+
 
 @kernel
 def _multiply_neighbours(
@@ -68,30 +71,32 @@ def _add_turned(
 
 
 @kernel
-def _sum_around(
-    values: NDArray[np.float64],
-    row: int,
-    col: int,
-    rows: tuple[int, int],
-    cols: tuple[int, int],
-    total: NDArray[np.float64],
-) -> None:
-    """Sums over offsets from `rows[0]` to `rows[1] - 1` and likewise across, of what lies inside the array."""
-    total[:] = 0.0
-    for line in range(max(row + rows[0], 0), min(row + rows[1], values.shape[0])):
-        for step in range(cols[0], cols[1]):
+def _sum_across(values: NDArray[np.float64], col: int, first: int, last: int, sums: NDArray[np.float64]) -> None:
+    """In every row, sums over offsets from `first` to `last` around each cell from `col` on, within the array."""
+    sums[:] = 0.0
+    width = sums.shape[1]
+    for row in range(len(values)):
+        for step in range(first, last + 1):
             begin = max(0, -(col + step))
-            end = min(len(total), values.shape[1] - col - step)
+            end = min(width, values.shape[1] - col - step)
             if begin < end:
-                _add(total[begin:end], values[line, col + step + begin : col + step + end])
+                _add(sums[row, begin:end], values[row, col + step + begin : col + step + end])
+
+
+@kernel
+def _sum_down(values: NDArray[np.float64], row: int, first: int, last: int, total: NDArray[np.float64]) -> None:
+    """Sum of the rows from `first` to `last` around one, within the array."""
+    total[:] = 0.0
+    for line in range(max(row + first, 0), min(row + last + 1, values.shape[0])):
+        _add(total, values[line])
 
 
 @kernel
 def _phase_steps(products: NDArray[np.float64], across: NDArray[np.float64], down: NDArray[np.float64]) -> None:
     """Steps of phase to the next column and to the next row, each (real or imaginary, row, col).
 
-    Cells are scaled by ``1 / sqrt(|a|^2 |b|^2)``: a bright target then counts as much as its neighbours, and of a
-    multilooked cell, what is coherent.
+    Cells are divided by the root of their brightness, so that a step counts as a sample of the coherence does: fourth
+    powers of the amplitude would leave the ramp to the brightest target, and phase alone is noisier.
     """
     rows, cols = products.shape[1], products.shape[2]
     scaled = np.zeros((2, rows, cols), np.float64)
@@ -99,8 +104,9 @@ def _phase_steps(products: NDArray[np.float64], across: NDArray[np.float64], dow
         for col in range(cols):
             power = products[2, row, col] * products[3, row, col]
             if power > 0.0:
-                scaled[0, row, col] = products[0, row, col] / np.sqrt(power)
-                scaled[1, row, col] = products[1, row, col] / np.sqrt(power)
+                root = np.sqrt(np.sqrt(power))
+                scaled[0, row, col] = products[0, row, col] / root
+                scaled[1, row, col] = products[1, row, col] / root
     across[:] = 0.0
     down[:] = 0.0
     for row in range(rows):
@@ -128,7 +134,7 @@ def estimate_flattened(
     known: NDArray[np.bool_],
     coherence: NDArray[np.float32],
 ) -> None:
-    """Coherence over a window of cells, without the ramp of phase that is found in a window twice as wide.
+    """Coherence over a window of cells, without the ramp of phase that is found in a window thrice as wide.
 
     Parameters
     ----------
@@ -147,21 +153,27 @@ def estimate_flattened(
     across = np.empty((2, products.shape[1], products.shape[2]), np.float64)
     down = np.empty((2, products.shape[1], products.shape[2]), np.float64)
     _phase_steps(products, across, down)
+    rows = products.shape[1]
+    powers = np.empty((2, rows, width), np.float64)
+    across_sums = np.empty((2, rows, width), np.float64)
+    down_sums = np.empty((2, rows, width), np.float64)
+    wide_rows, wide_cols = RAMP_REACH * half_rows, RAMP_REACH * half_cols
+    for part in range(2):
+        _sum_across(products[2 + part], col, -half_cols, half_cols, powers[part])
+        _sum_across(across[part], col, -wide_cols, wide_cols - 1, across_sums[part])
+        _sum_across(down[part], col, -wide_cols, wide_cols, down_sums[part])
     step = np.empty((2, 2, width), np.float64)
     start = np.empty((2, width), np.float64)
     turn = np.empty((2, width), np.float64)
     sums = np.empty((4, width), np.float64)
-    window = (-half_rows, half_rows + 1), (-half_cols, half_cols + 1)
-    wide = (-2 * half_rows, 2 * half_rows + 1), (-2 * half_cols, 2 * half_cols + 1)
     for line in range(height):
         middle = row + line
         for part in range(2):
-            _sum_around(across[part], middle, col, wide[0], (-2 * half_cols, 2 * half_cols), step[0, part])
-            _sum_around(down[part], middle, col, (-2 * half_rows, 2 * half_rows), wide[1], step[1, part])
+            _sum_down(powers[part], middle, -half_rows, half_rows, sums[2 + part])
+            _sum_down(across_sums[part], middle, -wide_rows, wide_rows, step[0, part])
+            _sum_down(down_sums[part], middle, -wide_rows, wide_rows - 1, step[1, part])
         _normalise(step[0, 0], step[0, 1])
         _normalise(step[1, 0], step[1, 1])
-        for product in range(2, 4):
-            _sum_around(products[product], middle, col, window[0], window[1], sums[product])
         sums[:2] = 0.0
         start[0], start[1] = 1.0, 0.0
         for _ in range(half_rows):  # the phase at the first corner of the window, whose negative undoes the ramp
