@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 from insar.version import VERSION
 
 if TYPE_CHECKING:
+    from insar.coherence import estimate_coherence
+    from insar.damage import damage_proxy
     from insar.errors import InputError, InsarError, MissingInputError, OptionError
     from insar.grid import Grid, LonLat, RowCol
     from insar.inversion import invert, invert_network
@@ -40,6 +42,8 @@ _HOMES = {
     "RowCol": "grid",
     "Stack": "stack",
     "TimeSeries": "series",
+    "damage_proxy": "damage",
+    "estimate_coherence": "coherence",
     "fit_velocity": "velocity",
     "invert": "inversion",
     "invert_network": "inversion",
@@ -63,6 +67,8 @@ __all__ = [
     "Stack",
     "TimeSeries",
     "__version__",
+    "damage_proxy",
+    "estimate_coherence",
     "fit_velocity",
     "invert",
     "invert_network",
