@@ -9,12 +9,10 @@ import pytest
 
 from insar.errors import OptionError
 from insar.kernels.damage import standardise_drops
+from insar.loss_scale import LossScale, class_edges, fit_scale, group_quantiles, neutral_scale
 from insar.significance import (
     Loss,
-    LossScale,
     PairSample,
-    _class_edges,
-    _group_quantiles,
     check_rate,
     fit_loss_test,
 )
@@ -35,23 +33,39 @@ def sample_of(values: np.ndarray) -> PairSample:
     return PairSample(np.arange(rows), np.arange(cols), values[:-1], values[-1], names)
 
 
-def test_group_quantiles_are_those_of_numpy():
+def testgroup_quantiles_are_those_of_numpy():
     random = np.random.default_rng(1)
     values, groups = random.normal(size=3000), random.integers(0, 6, 3000)
     groups[groups == 4] = 3
-    found = _group_quantiles(values, groups, 7, (0.1, 0.5, 0.99), 10)
+    found = group_quantiles(values, groups, 7, (0.1, 0.5, 0.99), 10)
     assert np.isnan(found[:, [4, 6]]).all()
     for group in (0, 1, 2, 3, 5):
         np.testing.assert_allclose(found[:, group], np.quantile(values[groups == group], (0.1, 0.5, 0.99)))
 
 
+def test_middle_of_a_tile_stays_with_its_undamaged_part():
+    random = np.random.default_rng(7)
+    shape = 128, 128
+    before = np.full(shape, 0.7)
+    across = random.normal(0.5, 0.05, shape).astype(np.float32)
+    across[:64, :64] -= np.float32(0.05)  # a change of the region
+    across[:64, 64:] -= np.where(random.random((64, 64)) < 0.4, 0.4, 0.0).astype(np.float32)
+    across[64:, :64] = np.nan
+    lattice = np.arange(128)
+    scale = fit_scale(before, across, lattice, lattice, neutral_scale(before.ravel(), shape, 64, 2000))
+    middle = scale.classes[0][-1] + scale.classes[1][-1] * scale.tiles[0]
+    np.testing.assert_allclose(middle[[0, 0, 1], [0, 1, 1]], [0.25, 0.2, 0.2], atol=0.02)
+    assert middle[1, 0] in (middle[0, 0], middle[1, 1])
+    assert scale.tiles[1].max() == 1.1
+
+
 def test_classes_hold_enough_pixels_each():
     random = np.random.default_rng(4)
     before = random.beta(8, 2, 40_000)
-    edges = _class_edges(before, 2000)
+    edges = class_edges(before, 2000)
     assert edges.size > 5
     assert np.bincount(np.searchsorted(edges, before, side="right")).min() >= 2000
-    assert _class_edges(before[:100], 2000).size == 0
+    assert class_edges(before[:100], 2000).size == 0
 
 
 def test_scores_are_those_of_plain_numpy():
