@@ -15,6 +15,9 @@ LEVEL_MEMBERS = 16
 
 _LARGEST_LOG_RATIO = 14.0
 
+_LARGEST_NODE = 10.0
+"""Logarithm of the argument where every characteristic function has faded, of intensities of mean 1."""
+
 _COHERENCES = np.linspace(0.0, 0.985, 25)
 """Above the last, all images together say what one of them does."""
 
@@ -35,18 +38,25 @@ def decaying_covariance(images: int, coherence: float) -> NDArray[np.float64]:
 
 
 def _excess(
-    log_ratio: float, eigenvalues: NDArray[np.float64], looks: float, members: int, probability: float
+    log_ratio: float,
+    eigenvalues: NDArray[np.float64],
+    shapes: NDArray[np.float64],
+    members: int,
+    probability: float,
 ) -> float:
-    """Probability that the mean of one pixel exceeds that of several by a factor, less a probability."""
+    """Probability that the mean of one pixel exceeds that of several by a factor, less a probability.
+
+    A pixel is a sum of Gamma variates of the given shapes, times the eigenvalues.
+    """
     # In the logarithm of its argument the integrand is analytic, so that the trapezoid rule is exact to rounding with
     # steps that follow its width: the narrower the distribution is, the faster its characteristic function turns.
-    step = min(0.1, 0.6 / np.sqrt((1.0 + members) * looks * len(eigenvalues)))
-    nodes = np.exp(np.arange(-40.0, 10.0, step))
-    # The one, less the other times the factor: a sum of Gamma variates.
+    step = 1.0 / np.sqrt(max(2.0 * shapes.sum(), 40.0))
+    nodes = np.exp(np.arange(-20.0 - max(log_ratio, 0.0), _LARGEST_NODE, step))
+    # The one, less the other times the factor.
     one = eigenvalues[:, None] * nodes
     other = (np.exp(log_ratio) / members) * one
-    damping = 0.5 * looks * (np.log1p(one**2) + members * np.log1p(other**2)).sum(axis=0)
-    angle = looks * (np.arctan(one) - members * np.arctan(other)).sum(axis=0)
+    damping = 0.5 * shapes @ (np.log1p(one**2) + members * np.log1p(other**2))
+    angle = shapes @ (np.arctan(one) - members * np.arctan(other))
     return float(0.5 + np.sum(np.exp(-damping) * np.sin(angle)) * step / np.pi - probability)
 
 
@@ -81,8 +91,19 @@ def log_ratio_quantile(covariance: NDArray[np.floating], looks: float, exceeded:
     from scipy.optimize import brentq
 
     eigenvalues = np.maximum(np.linalg.eigvalsh(covariance), 0.0) / len(covariance)
-    arguments = (eigenvalues, looks, members, exceeded)
-    return float(brentq(_excess, -_LARGEST_LOG_RATIO, _LARGEST_LOG_RATIO, args=arguments, xtol=1e-6))
+    eigenvalues, counts = np.unique(eigenvalues.round(12), return_counts=True)
+    shapes = np.asarray(looks * counts, np.float64)
+
+    def excess(log_ratio: float) -> float:
+        return _excess(log_ratio, eigenvalues, shapes, members, exceeded)
+
+    # Of about the normal distribution with the variance of the logarithm, or further out.
+    width = np.sqrt(np.sum(counts * eigenvalues**2) * (1.0 + 1.0 / members) / looks)
+    near = -width * np.sign(exceeded - 0.5)
+    low, high = sorted((0.3 * near, 6.0 * near))
+    if excess(low) < 0.0 or excess(high) > 0.0:
+        low, high = -_LARGEST_LOG_RATIO, _LARGEST_LOG_RATIO
+    return float(brentq(excess, low, high, xtol=1e-6))
 
 
 class RatioBounds(NamedTuple):

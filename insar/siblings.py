@@ -134,7 +134,7 @@ class SiblingEstimator:
 
     def scratch_bytes_per_cell(self, pairs: int) -> int:
         """Memory for each cell of a part, beside the images and the result."""
-        return 8 * (PRODUCTS * pairs + 24)
+        return 8 * (PRODUCTS * pairs + 14)
 
     def estimate(
         self,
