@@ -127,14 +127,15 @@ class DamageChain:
 
     @property
     def bytes_per_row(self) -> int:
-        """Bytes of the coherence of one row, of what is computed between, and of the layers."""
-        planes = len(self.names) + len(self.history) + len(self.layers) + (0 if self.sibling is None else 1)
-        return self.coherence.cols * (4 * planes + _BYTES_BETWEEN)
+        """Bytes of one row: the coherence and what it is made of, what is computed between, and the layers."""
+        planes = len(self.history) + len(self.layers)
+        read = self.coherence.bytes_per_row + (0 if self.sibling is None else self.sibling.bytes_per_row)
+        return read + self.coherence.cols * (4 * planes + _BYTES_BETWEEN)
 
     @property
     def rows_per_chunk(self) -> int:
         """Rows the storage keeps together."""
-        return int(getattr(self.coherence.source, "rows_per_chunk", 1))
+        return self.coherence.rows_per_chunk
 
     def __call__(self, rows: slice) -> LayerBlock:
         """The layers of some rows, and how many pixels were tested and flagged."""
@@ -174,6 +175,7 @@ def prepare_damage(
     *,
     sibling: Cube | None = None,
     workers: int | None = None,
+    memory_limit: int | None = None,
     progress: Progress = no_progress,
 ) -> DamageChain:
     """Learn from the scene as a whole what its blocks need.
@@ -190,6 +192,8 @@ def prepare_damage(
         (pair, row, col) sibling coherence of the co pairs, in their order.
     workers
         Threads that read the scene; all processors where None.
+    memory_limit
+        Bytes that its blocks may take.
     progress
         Called as the work goes on.
 
@@ -214,7 +218,7 @@ def prepare_damage(
     )
     coherence = stack.coherence.select([stack.pairs.index(pair) for pair in used])
     left_out = _left_out(event_pairs, options, sibling)
-    rows, cols, samples = _read_sample(coherence, names, len(history), workers, progress)
+    rows, cols, samples = _read_sample(coherence, names, len(history), ThreadRunner(workers, memory_limit), progress)
     before, across = mean_of_pairs(samples[list(pre)]), mean_of_pairs(samples[list(co)])
     if not np.isfinite(before - across).any():
         raise InputError(
@@ -264,7 +268,7 @@ def _pair_facts(pairs: EventPairs) -> dict[str, list[str]]:
 
 
 def _read_sample(
-    coherence: Cube, names: Sequence[str], history: int, workers: int | None, progress: Progress
+    coherence: Cube, names: Sequence[str], history: int, runner: ThreadRunner, progress: Progress
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]]:
     """Rows and columns of a square lattice, and (pair, row, col) coherence there."""
     count, height, width = coherence.shape
@@ -283,8 +287,6 @@ def _read_sample(
         samples[:, first : first + found.shape[1]] = found
         progress("look at the scene", block.stop, height)
 
-    runner = ThreadRunner(workers)
-    rows_per_chunk = int(getattr(coherence.source, "rows_per_chunk", 1))
-    blocks = runner.row_blocks(height, 4 * count * width, rows_per_chunk=rows_per_chunk)
+    blocks = runner.row_blocks(height, coherence.bytes_per_row, rows_per_chunk=coherence.rows_per_chunk)
     runner.map(blocks, read, keep)
     return rows, cols, samples

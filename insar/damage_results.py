@@ -127,6 +127,7 @@ def map_damage(
                 options,
                 sibling=given.sibling,
                 workers=machine.threads,
+                memory_limit=machine.memory_bytes,
                 progress=progress,
             )
         with watch.step("prepare the map"):
@@ -165,7 +166,7 @@ def map_damage(
                 **_estimate(given, images),
                 **chain.facts,
                 "layers": filled.statistics,
-                "sums": filled.sums,
+                "significant": {name: int(total) for name, total in filled.sums.items()},
                 "timing_seconds": watch.rounded,
             },
             left_out={**chain.left_out, **given.left_out},
