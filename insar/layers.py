@@ -163,8 +163,8 @@ LAYERS: dict[str, LayerDefinition] = {
         LayerDefinition(
             "damage_significant",
             "class",
-            "1 no loss of coherence against the mean of the pairs before the event; 2 loss at the false-alarm rate asked "
-            "for; 0 unknown",
+            "1 no loss of coherence against the mean of the pairs before the event; 2 loss at the false-alarm rate "
+            "asked for; 0 unknown",
             dtype="uint8",
             nodata=0,
         ),
