@@ -33,6 +33,8 @@ class Swath:
         Of the radar.
     orbit_direction
         ``ascending`` or ``descending``.
+    polarisation
+        Sent and received, such as ``VV``.
     """
 
     lines: int
@@ -41,6 +43,7 @@ class Swath:
     range_looks: int
     wavelength_m: float
     orbit_direction: str
+    polarisation: str = "VV"
 
     @classmethod
     def of(cls, stack: SimulatedScene) -> Swath:
@@ -205,7 +208,7 @@ def write_swath_header(folder: Path, swath: Swath, over: ScenePass, day: date) -
             orbit,
             property_xml("orbitnumber", 27915),
             property_xml("passdirection", swath.orbit_direction.upper()),
-            property_xml("polarization", "VV"),
+            property_xml("polarization", swath.polarisation),
             property_xml("pulserepetitionfrequency", 1717.128973878037),
             property_xml("radarwavelength", swath.wavelength_m),
             property_xml("rangepixelsize", over.range_pixel_size_m),

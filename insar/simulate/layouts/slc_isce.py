@@ -75,7 +75,7 @@ class IsceStripmapSlc:
 
 def _swath(scene: EventScene) -> Swath:
     parameters = scene.parameters
-    return Swath(*scene.shape, 1, 1, parameters.wavelength_m, parameters.orbit_direction)
+    return Swath(*scene.shape, 1, 1, parameters.wavelength_m, parameters.orbit_direction, parameters.polarisation)
 
 
 def _write_rasters(

@@ -103,6 +103,12 @@ def test_isce_sensor(written: dict[str, Path], parameters: EventParameters) -> N
         assert acquisition.heading_deg == pytest.approx(-12.0, abs=0.01)
 
 
+def test_isce_headers_state_the_polarisation(tmp_path: Path, parameters: EventParameters) -> None:
+    folder = simulate_event(replace(parameters, polarisation="VH", landslides=0), tmp_path / "crossed", "isce-slc")
+    text = (folder / "reference" / "IW1.xml").read_text("utf-8")
+    assert '<property name="polarization"><value>VH</value></property>' in text
+
+
 @pytest.mark.parametrize("layout", ["snap-slc", "snap-slc-dates"])
 def test_snap_images(written: dict[str, Path], parameters: EventParameters, layout: str) -> None:
     scene = EVENT_LAYOUTS[layout].make(parameters)
@@ -181,8 +187,8 @@ def test_truth_on_the_images_and_on_the_map(written: dict[str, Path], parameters
     to_map = pyproj.Transformer.from_crs("EPSG:4326", grid.crs, always_xy=True)
     row, col = grid.pixel_coordinates(*to_map.transform(lon, lat))
     mapped = on_map[row.astype(int), col.astype(int)] == LANDSLIDE
-    assert (mapped == fields.is_landslide).mean() > 0.98
     assert fields.is_landslide.mean() > 0.01
+    assert (mapped & fields.is_landslide).sum() > 0.75 * (mapped | fields.is_landslide).sum()
     truth = json.loads((folder / "truth.json").read_text("utf-8"))
     assert truth["event_date"] == parameters.event_date.isoformat()
     assert truth["pairs"] == {"pre": "20180614_20180626", "co": "20180626_20180708", "post": "20180708_20180720"}
