@@ -200,7 +200,8 @@ def ratio_bounds(
         decay = np.interp(square, _SQUARES, tables.near_square) - square
         with np.errstate(invalid="ignore", divide="ignore"):
             share = np.where(decay > 0.0, (temporal.near_square[here] - square) / decay, 0.0)
-        share = np.clip(share, 0.0, 1.0)
+        # Its noise may go beyond both cases: cut off there, it would move the mean of the bounds.
+        share = np.clip(share, -0.5, 1.5)
         for bound, constant, decaying in zip(result, tables.constant, tables.decaying, strict=True):
             least = np.interp(square, _SQUARES, constant)
             bound[here] = least + share * (np.interp(square, _SQUARES, decaying) - least)

@@ -14,7 +14,7 @@ from insar.errors import InputError, OptionError
 from insar.intensity_ratio import LEVEL_MEMBERS, ratio_bounds
 from insar.kernels.coherence import PRODUCTS, multiply_cells
 from insar.kernels.siblings import average_alike, describe_history, sum_siblings
-from insar.temporal_coherence import HISTORY_WINDOW, estimate_temporal_coherence
+from insar.temporal_coherence import REACH, estimate_temporal_coherence
 from insar.windows import ONE_LOOK, Looks, Window
 
 DEFAULT_WINDOW = Window(15, 15)
@@ -84,16 +84,18 @@ class SiblingEstimator:
     intensities is the likelihood ratio test for speckle. A Kolmogorov-Smirnov or Anderson-Darling test of amplitudes
     has next to no power at six images, and since its levels are discrete it keeps no rate that is asked for; images
     that are coherent with each other it takes for independent. In simulations with independent images, with coherence
-    that lasts, and with coherence that decays, the share that is rejected is within 10 % of the rate of 0.05.
-    Images that are coherent with each other say less about the level, and more of another field are let in.
+    that lasts, and with coherence that decays, the share that is rejected is within 10 % of the rate of 0.05; of
+    rates of 0.01 and less it is up to a third below where images are coherent with each other. Such images say less
+    about the level, and more of another field are let in.
 
-    Temporal coherence is estimated around each cell from pairs of the history, without its bias. A fringe steeper
-    than a quarter of a cycle in seven cells hides part of it, and then more pixels are rejected than is stated.
+    Temporal coherence is estimated around each cell from pairs of the history, without its bias. Fringes that the
+    images still have hide a part of it: with 0.02 cycles in a cell, a tenth to a third more pixels are rejected than
+    is stated, with 0.07 two or three times as many.
 
     Pixels of equal mean intensity and different statistics, a point target in a field of equal brightness for
-    instance, are not told apart. Neighbours in images that are sampled more finely than they resolve differ less
-    than independent pixels do, so that fewer of them are rejected; with several looks such cells hold fewer
-    independent samples than pixels, and more are rejected.
+    instance, are not told apart. Images that are sampled more finely than they resolve, by up to 1.2 in rows and
+    columns, keep the rate at one look; cells of several looks then hold fewer independent samples than pixels, and a
+    third more are rejected.
 
     References
     ----------
@@ -129,7 +131,7 @@ class SiblingEstimator:
     @property
     def reach(self) -> tuple[int, int]:
         """Cells above and below, and to the left and right, that the estimate at one cell depends on."""
-        near_rows, near_cols = (sum(both) for both in zip(LEVEL_WINDOW.reach, HISTORY_WINDOW.reach, strict=True))
+        near_rows, near_cols = (sum(both) for both in zip(LEVEL_WINDOW.reach, REACH, strict=True))
         return max(self.window.reach[0], near_rows), max(self.window.reach[1], near_cols)
 
     def scratch_bytes_per_cell(self, pairs: int) -> int:

@@ -11,8 +11,15 @@ from numpy.typing import NDArray
 from insar.coherence import CoherenceEstimator
 from insar.windows import Looks, Window
 
-HISTORY_WINDOW = Window(7, 7)
-"""Enough samples to take the bias out, and narrow enough for a fringe."""
+_WINDOW = Window(5, 5)
+"""Of each estimate: narrow, since images still have the fringes of terrain and orbits, and wide enough for the bias of
+samples that are not independent, which is that of fewer samples, to stay small."""
+
+_AROUND = 3
+"""Rows and columns around a cell whose estimates are averaged."""
+
+REACH = tuple(reach + _AROUND for reach in _WINDOW.reach)
+"""Cells above and below, and to the left and right, that the temporal coherence of a cell depends on."""
 
 MOST_PAIRS = 15
 """All pairs of six images; of more images as many, of all intervals alike."""
@@ -21,8 +28,8 @@ NEAR_PAIRS = 5
 """Of the shortest intervals, as many as there are pairs of neighbours in six images."""
 
 
-_LEAST_SHARE = 0.1
-"""Of the samples of a window: of few, the mean square is uncertain but not biased, and gaps of both images add up."""
+_LEAST_SHARE = 0.2
+"""Of the samples of a window: a single one would always be coherent with itself."""
 
 
 class TemporalCoherence(NamedTuple):
@@ -60,7 +67,7 @@ def estimate_temporal_coherence(history: NDArray[np.complexfloating], looks: Loo
     TemporalCoherence
         Of cells; NaN where no pair has samples enough.
     """
-    estimator = CoherenceEstimator(HISTORY_WINDOW, looks, least_share=_LEAST_SHARE)
+    estimator = CoherenceEstimator(_WINDOW, looks, least_share=_LEAST_SHARE)
     rows, cols = estimator.cells((history.shape[1], history.shape[2]))
     near, far = np.zeros((3, rows, cols)), np.zeros((3, rows, cols))
     for number, (first, second) in enumerate(history_pairs(len(history))):
@@ -72,7 +79,20 @@ def estimate_temporal_coherence(history: NDArray[np.complexfloating], looks: Loo
         squared[known] += np.square(coherence[known], dtype=np.float64)
         inverse_samples[known] += 1.0 / samples[known]
         pairs += known
-    return TemporalCoherence(_unbiased_square(near + far), _unbiased_square(near))
+    return TemporalCoherence(_unbiased_square(_sum_around(near + far)), _unbiased_square(_sum_around(near)))
+
+
+def _sum_around(sums: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Sums (quantity, row, col) over the cells around each, in an order that does not depend on where arrays begin."""
+    down = sums.copy()
+    for step in range(1, _AROUND + 1):
+        down[:, step:] += sums[:, :-step]
+        down[:, :-step] += sums[:, step:]
+    around = down.copy()
+    for step in range(1, _AROUND + 1):
+        around[:, :, step:] += down[:, :, :-step]
+        around[:, :, :-step] += down[:, :, step:]
+    return around
 
 
 def _unbiased_square(sums: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -111,6 +111,15 @@ def test_temporal_coherence_is_found_without_bias(coherence):
     assert temporal.square.mean() == pytest.approx(every, abs=0.012)
 
 
+def test_a_gentle_fringe_hides_little_of_the_temporal_coherence():
+    random = np.random.default_rng(21)
+    history = speckle_history(random, (120, 120), constant_covariance(6, 0.7))
+    cycles = 0.02 * random.normal(size=(6, 1, 1)) * np.arange(120)
+    fringes = np.exp(2j * np.pi * cycles).astype(np.complex64)
+    square = estimate_temporal_coherence(history * fringes, ONE_LOOK).square.mean()
+    assert 0.8 * 0.49 < square < 0.49
+
+
 def plain_siblings(estimator, history, first, second):
     """Every pixel by itself, in float64; the critical values alone are those of the package."""
     looks = estimator.looks
@@ -317,4 +326,4 @@ def test_bad_input_is_named(error, call):
 def test_estimators_are_sent_to_workers():
     estimator = SiblingEstimator(Window(9, 11), 0.1, looks=Looks(1, 4))
     assert pickle.loads(pickle.dumps(estimator)) == estimator
-    assert estimator.reach == (5, 5)  # that of the level and of the temporal coherence around it
+    assert estimator.reach == (7, 7)  # that of the level and of the temporal coherence around it
