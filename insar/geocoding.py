@@ -36,6 +36,7 @@ from insar.lookup import (
     regular_lookup_grid,
     table_extent,
 )
+from insar.mapped import release_pages
 from insar.stack import Plane
 
 __all__ = ["Geocoder", "build_geocoder", "regular_lookup_grid", "target_grid"]
@@ -158,6 +159,7 @@ class Geocoder(ABC):
         gathered: NDArray[Any] = np.asarray(np.take(flat, np.where(missing, 0, index), axis=-1))
         if missing.any():
             gathered[..., missing] = fill
+        release_pages(source)
         return gathered
 
     def radar_pixel(self, pixel: RowCol) -> RowCol | None:
@@ -269,7 +271,9 @@ class _DrawnGeocoder(Geocoder):
         return False
 
     def radar_index(self, rows: slice) -> NDArray[np.signedinteger]:
-        return self._index[rows]
+        index = np.array(self._index[rows])
+        release_pages(self._index)
+        return index
 
 
 def _regular_geocoder(latitude: Plane, longitude: Plane, grid: Grid) -> Geocoder | None:
@@ -323,6 +327,8 @@ def _draw(
             index,
             distance,
         )
+        for array in (index, distance):
+            release_pages(array)
 
 
 def _crop(grid: Grid, bounds: Bounds | None) -> Grid:

@@ -6,8 +6,10 @@ Part of the published seam: `susceptibility` may import this module. Layers are 
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -182,6 +184,8 @@ LAYERS: dict[str, LayerDefinition] = {
 """Layers of an `insar` result, by name."""
 
 
+_GDAL_CACHE_MB = 64
+
 _STEP = re.compile(r"step_(\d{8})(_std)?")
 _BACKSCATTER = re.compile(r"(vv|vh|hh|hv)_(pre|post|difference|amplitude_mean)")
 _PAIR = re.compile(r"(coherence|sibling)/\d{8}_\d{8}")
@@ -235,6 +239,21 @@ class BadLayerError(InputError):
     """A raster file cannot be read as a layer."""
 
 
+@contextmanager
+def bounded_gdal_cache(**options: str) -> Iterator[None]:
+    """GDAL with a small cache of blocks inside a ``with`` block, unless the environment sets one, and more options.
+
+    Every block is read or written once; GDAL would keep 5 % of the machine's memory for reading them again.
+    """
+    import rasterio
+
+    settings: dict[str, Any] = dict(options)
+    if "GDAL_CACHEMAX" not in os.environ:
+        settings["GDAL_CACHEMAX"] = _GDAL_CACHE_MB
+    with rasterio.Env(**settings):
+        yield
+
+
 def write_layer(
     path: Path,
     values: NDArray[Any] | Callable[[slice], NDArray[Any]],
@@ -271,38 +290,42 @@ def write_layer(
         all_tags["SIGN"] = definition.sign
     all_tags.update(tags or {})
     try:
-        with rasterio.open(
-            tiled,
-            "w",
-            driver="GTiff",
-            height=grid.rows,
-            width=grid.cols,
-            count=1,
-            dtype=dtype.name,
-            crs=grid.crs,
-            transform=grid.transform,
-            nodata=nodata,
-            tiled=True,
-            blockxsize=512,
-            blockysize=512,
-            BIGTIFF="IF_SAFER",
-        ) as sink:
+        with (
+            bounded_gdal_cache(),
+            rasterio.open(
+                tiled,
+                "w",
+                driver="GTiff",
+                height=grid.rows,
+                width=grid.cols,
+                count=1,
+                dtype=dtype.name,
+                crs=grid.crs,
+                transform=grid.transform,
+                nodata=nodata,
+                tiled=True,
+                blockxsize=512,
+                blockysize=512,
+                BIGTIFF="IF_SAFER",
+            ) as sink,
+        ):
             for rows in row_slices(grid.rows, 512):
                 block = values(rows) if callable(values) else values[rows]
                 window = rasterio.windows.Window(0, rows.start, grid.cols, rows.stop - rows.start)
                 sink.write(np.ascontiguousarray(block, dtype=dtype), 1, window=window)
             sink.update_tags(**all_tags)
             sink.set_band_description(1, definition.name)
-        rasterio.shutil.copy(
-            tiled,
-            partial,
-            driver="COG",
-            compress="DEFLATE",
-            predictor="YES",
-            level=6,
-            overview_resampling="average" if dtype.kind == "f" and not definition.is_angle else "nearest",
-            bigtiff="IF_SAFER",
-        )
+        with bounded_gdal_cache():
+            rasterio.shutil.copy(
+                tiled,
+                partial,
+                driver="COG",
+                compress="DEFLATE",
+                predictor="YES",
+                level=6,
+                overview_resampling="average" if dtype.kind == "f" and not definition.is_angle else "nearest",
+                bigtiff="IF_SAFER",
+            )
         partial.replace(path)
     finally:
         for leftover in (partial, tiled):

@@ -29,8 +29,8 @@ PIXELS_PER_BLOCK = 1_000_000
 REGULAR_WITHIN = 0.02
 """How far (pixels) a table may be from a regular grid and still be one."""
 
-_SAMPLED_ROWS = 256
-"""Rows of the table from which the usual size of a radar pixel is taken."""
+_SAMPLED_ROWS, _SAMPLED_COLS = 256, 4096
+"""Rows and columns of the table, about, from which the usual size of a radar pixel is taken."""
 
 
 class LookUpTable:
@@ -252,12 +252,13 @@ def median_pixel(table: LookUpTable, projection: Projection) -> PixelSize:
             remedy="Give a larger subset of the stack",
         )
     starts = np.unique(np.linspace(0, table.rows - 2, min(_SAMPLED_ROWS, table.rows - 1)).astype(np.intp))
+    some = slice(None, None, max(1, table.cols // _SAMPLED_COLS))
     sampled = []
     for start in starts:
         x, y = projection.place(*table.read(slice(int(start), int(start) + 2)))
-        ratio = projection.ground_ratio(y[0, :-1])
-        down_x, down_y = (x[1] - x[0])[:-1], (y[1] - y[0])[:-1]
-        across_x, across_y = x[0, 1:] - x[0, :-1], y[0, 1:] - y[0, :-1]
+        ratio = projection.ground_ratio(y[0, :-1][some])
+        down_x, down_y = (x[1] - x[0])[:-1][some], (y[1] - y[0])[:-1][some]
+        across_x, across_y = (x[0, 1:] - x[0, :-1])[some], (y[0, 1:] - y[0, :-1])[some]
         sampled.append(
             np.stack(
                 [

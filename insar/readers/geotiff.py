@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from insar.errors import InputError, MissingInputError
 from insar.grid import Grid
+from insar.layers import bounded_gdal_cache
 from insar.readers.crs import name_crs
 from insar.readers.sources import Decoding, require_within
 
@@ -29,8 +30,6 @@ if TYPE_CHECKING:
 
 TALLEST_CHUNK_ROWS = 256
 """Blocks of more rows than this would take more memory than decompressing tiles twice costs time."""
-
-_GDAL_CACHE_MB = 64  # every block is read once; GDAL would keep 5 % of the machine's memory for reading them again
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,13 +200,8 @@ def _open(path: Path) -> rasterio.DatasetReader:
 @contextmanager
 def gdal_settings(*, sidecars: bool = False) -> Iterator[None]:
     """How GDAL reads inside a ``with`` block; with `sidecars` it looks for the headers that lie beside flat rasters."""
-    import rasterio
-
     # Folders hold hundreds of products: listing each for every file opened takes longer than reading headers.
-    options: dict[str, Any] = {"GDAL_DISABLE_READDIR_ON_OPEN": "TRUE" if sidecars else "EMPTY_DIR"}
-    if "GDAL_CACHEMAX" not in os.environ:
-        options["GDAL_CACHEMAX"] = _GDAL_CACHE_MB
-    with rasterio.Env(**options):
+    with bounded_gdal_cache(GDAL_DISABLE_READDIR_ON_OPEN="TRUE" if sidecars else "EMPTY_DIR"):
         yield
 
 
