@@ -29,7 +29,8 @@ def _add_cell_powers(
                     value = image[row * look_rows + down, col * look_cols + right]
                     real, imaginary = np.float64(value.real), np.float64(value.imag)
                     power = real * real + imaginary * imaginary
-                    complete &= (power > 0.0) & (power < np.inf)
+                    if not 0.0 < power < np.inf:
+                        complete = False
                     total += power
             if complete:
                 mean[row, col] += total
