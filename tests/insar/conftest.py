@@ -12,6 +12,7 @@ from typing import Any
 import h5py
 import numpy as np
 import pytest
+from events import PARAMETERS
 from numpy.typing import NDArray
 from plain import sequential_network
 
@@ -105,3 +106,11 @@ def insar(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -
         return int(stop.value.code or 0), printed.out, printed.err
 
     return call
+
+
+@pytest.fixture(scope="session")
+def event_images(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of simulated complex images, seven before an event and two after it: `events.PARAMETERS`."""
+    from insar.simulate.event_folder import simulate_event
+
+    return simulate_event(PARAMETERS, tmp_path_factory.mktemp("event") / "images", "isce-slc") / "merged" / "SLC"

@@ -17,14 +17,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 from chains import whole_chain
+from events import PARAMETERS
 
 import insar
 from insar import cluster, shipment
 from insar.blocks import ThreadRunner
 from insar.cluster import ClusterError, ClusterRunner, open_runner, parse_cluster
+from insar.coherence_results import ImageOptions
+from insar.damage_results import EventOptions, map_damage
 from insar.errors import InputError, OptionError
 from insar.grid import RowCol
 from insar.kernels.average import average_samples
+from insar.layer_run import Machine
+from insar.windows import Looks
 
 dask = pytest.importorskip("dask")
 distributed = pytest.importorskip("distributed", reason="needs the extra cluster")
@@ -82,6 +87,18 @@ def _eventually(condition, seconds=10.0):
     while not condition() and time.monotonic() < end:
         time.sleep(0.05)
     return condition()
+
+
+def test_workers_make_the_bytes_of_threads_from_complex_images(local_cluster, event_images, tmp_path):
+    options = EventOptions(PARAMETERS.event_date)
+    looks = ImageOptions(looks=Looks(1, 4))
+    here = map_damage([event_images], tmp_path / "here", options, images=looks)
+    machine = Machine(memory_limit="60MB", cluster=local_cluster.scheduler_address)
+    there = map_damage([event_images], tmp_path / "there", options, images=looks, machine=machine)
+    names = sorted(path.name for path in (here / "layers").iterdir())
+    assert "boxcar_sibling.tif" in names
+    for name in names:
+        assert (here / "layers" / name).read_bytes() == (there / "layers" / name).read_bytes(), name
 
 
 def test_a_killed_worker_changes_no_byte(local_cluster, known_stack):

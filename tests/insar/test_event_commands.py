@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from events import CO, DAYS, EVENT, LOOKS, PARAMETERS
 
 from insar import open_stack
 from insar.layers import read_layer
@@ -17,22 +18,15 @@ from insar.readers.scarp import sibling_cube
 from insar.simulate.event_folder import simulate_event
 from insar.simulate.event_parameters import EventParameters
 
-PARAMETERS = EventParameters(
-    rows=96, cols=320, landslides=6, landslide_length_max_m=250.0, acquisitions_before=7, acquisitions_after=2, seed=3
-)
 BACKSCATTER = EventParameters(
     rows=96, cols=96, landslides=4, landslide_length_max_m=400.0, acquisitions_before=4, acquisitions_after=3
 )
-EVENT = f"{PARAMETERS.event_date:%Y%m%d}"
-LOOKS = ("--looks", 1, 4)
-DAYS = [f"{day:%Y%m%d}" for day in PARAMETERS.dates]
-CO = f"{DAYS[6]}_{DAYS[7]}"
 
 
-@pytest.fixture(scope="session")
-def images(tmp_path_factory) -> Path:
+@pytest.fixture
+def images(event_images) -> Path:
     """Folder of simulated images, seven before the event and two after it."""
-    return simulate_event(PARAMETERS, tmp_path_factory.mktemp("event") / "images", "isce-slc") / "merged" / "SLC"
+    return event_images
 
 
 @pytest.fixture(scope="session")
