@@ -10,9 +10,7 @@ from numpy.typing import NDArray
 from insar.errors import InputError, OptionError
 from insar.kernels.coherence import PRODUCTS, estimate_boxcar, multiply_cells
 from insar.kernels.fringe import RAMP_REACH, estimate_flattened
-from insar.windows import ONE_LOOK, Looks, Window
-
-DEFAULT_WINDOW = Window(5, 5)
+from insar.windows import DEFAULT_WINDOW, ONE_LOOK, Looks, Window
 
 DEFAULT_LEAST_SHARE = 0.5
 """Of the samples of a window: with fewer, the estimate belongs to the neighbours and not to the pixel."""

@@ -132,13 +132,12 @@ class CoherenceChain:
         if self.sibling is not None:
             every = np.arange(pairs, dtype=np.intp)
             block = self.sibling.read_with_counts(every, rows, slice(0, width))
-            siblings = np.nan_to_num(block.siblings).astype(np.uint16)
-            layers["siblings"] = siblings
+            layers["siblings"] = block.siblings
             layers |= {
                 f"sibling/{pair.name}": plane for pair, plane in zip(self.stack.pairs, block.coherence, strict=True)
             }
-            sums["siblings_sum"] = np.array(siblings.sum(dtype=np.int64))
-            sums["siblings_pixels"] = np.array(np.count_nonzero(siblings))
+            sums["siblings_sum"] = np.array(block.siblings.sum(dtype=np.int64))
+            sums["siblings_pixels"] = np.array(np.count_nonzero(block.siblings))
         return LayerBlock(layers, sums)
 
     @property

@@ -25,7 +25,7 @@ from insar.new_result import new_result
 from insar.placement import Placement, place_stack
 from insar.readers import open_stack
 from insar.readers.slc import empty_images, looks_like_slcs, open_slcs
-from insar.siblings import SiblingEstimator
+from insar.siblings import DEFAULT_REJECTION_RATE, SiblingEstimator
 from insar.slc import SlcStack
 from insar.stack import Pair, Stack
 from insar.stopwatch import Stopwatch
@@ -61,7 +61,7 @@ class ImageOptions:
     remove_fringe: bool = False
     sibling: bool = True
     sibling_window: Window = SIBLING_WINDOW
-    false_rejection_rate: float = 0.05
+    false_rejection_rate: float = DEFAULT_REJECTION_RATE
 
     @property
     def estimator(self) -> CoherenceEstimator:

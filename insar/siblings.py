@@ -15,9 +15,8 @@ from insar.intensity_ratio import LEVEL_MEMBERS, ratio_bounds
 from insar.kernels.coherence import PRODUCTS, multiply_cells
 from insar.kernels.siblings import average_alike, describe_history, sum_siblings
 from insar.temporal_coherence import REACH, estimate_temporal_coherence
-from insar.windows import ONE_LOOK, Looks, Window
+from insar.windows import ONE_LOOK, SIBLING_WINDOW, Looks, Window
 
-DEFAULT_WINDOW = Window(15, 15)
 DEFAULT_REJECTION_RATE = 0.05
 DEFAULT_LEAST_IMAGES = 6
 DEFAULT_LEAST_SIBLINGS = 10
@@ -103,7 +102,7 @@ class SiblingEstimator:
     ensembles chosen from amplitudes.
     """
 
-    window: Window = DEFAULT_WINDOW
+    window: Window = SIBLING_WINDOW
     false_rejection_rate: float = DEFAULT_REJECTION_RATE
     least_images: int = DEFAULT_LEAST_IMAGES
     least_siblings: int = DEFAULT_LEAST_SIBLINGS

@@ -50,4 +50,5 @@ class Looks(NamedTuple):
 
 ONE_LOOK = Looks(1, 1)
 DEFAULT_WINDOW = Window(5, 5)
-SIBLING_WINDOW = Window(15, 15)
+SIBLING_WINDOW = Window(31, 31)
+"""Wider than most landslides: where the window lies within one, its siblings have lost their coherence with it."""
