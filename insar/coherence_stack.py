@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 
@@ -20,25 +20,59 @@ from insar.windows import Looks
 _COMPLEX_BYTES = np.dtype(np.complex64).itemsize
 
 
+TILE_BYTES = 48 << 20
+"""Images of a tile, with what lies around it: blocks are as wide as a scene, and would hold as much of all images."""
+
+_LEAST_TILE = 32
+"""Cells on a side of a tile, whatever it takes."""
+
+
 @dataclass(frozen=True, slots=True)
-class _Part:
-    """The pixels of the images that some cells need, and where these cells lie in them."""
+class _Tile:
+    """Some cells of a block, the pixels of the images that they need, and where they lie among these."""
 
-    pixel_rows: slice
-    pixel_cols: slice
-    rows: slice
-    cols: slice
+    place: tuple[slice, slice]
+    pixels: tuple[slice, slice]
+    cells: tuple[slice, slice]
 
-    @classmethod
-    def around(cls, grid: Grid, looks: Looks, reach: tuple[int, int], rows: slice, cols: slice) -> _Part:
-        """Cells `rows`, `cols` of a grid with all cells within `reach` of them, as far as the grid goes."""
-        top, bottom = max(0, rows.start - reach[0]), min(grid.rows, rows.stop + reach[0])
-        left, right = max(0, cols.start - reach[1]), min(grid.cols, cols.stop + reach[1])
-        return cls(
-            slice(top * looks.rows, bottom * looks.rows),
-            slice(left * looks.cols, right * looks.cols),
-            slice(rows.start - top, rows.stop - top),
-            slice(cols.start - left, cols.stop - left),
+
+@dataclass(frozen=True, slots=True)
+class _Tiling:
+    """How a block of cells is cut into tiles, each with all cells within `reach` of it, as far as the grid goes."""
+
+    grid: Grid
+    looks: Looks
+    reach: tuple[int, int]
+    images: int
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Rows and columns of a tile, about as high as wide with what lies around it."""
+        bytes_per_cell = self.images * self.looks.rows * self.looks.cols * _COMPLEX_BYTES
+        side = int(np.sqrt(TILE_BYTES / bytes_per_cell))
+        down, across = (max(_LEAST_TILE, side - 2 * reach) for reach in self.reach)
+        return down, across
+
+    def tiles(self, rows: slice, cols: slice) -> Iterator[_Tile]:
+        """Tiles that cover some cells of the grid."""
+        down, across = self.size
+        for row in range(rows.start, rows.stop, down):
+            for col in range(cols.start, cols.stop, across):
+                yield self._tile(
+                    rows, cols, slice(row, min(row + down, rows.stop)), slice(col, min(col + across, cols.stop))
+                )
+
+    def _tile(self, block_rows: slice, block_cols: slice, rows: slice, cols: slice) -> _Tile:
+        top, bottom = max(0, rows.start - self.reach[0]), min(self.grid.rows, rows.stop + self.reach[0])
+        left, right = max(0, cols.start - self.reach[1]), min(self.grid.cols, cols.stop + self.reach[1])
+        down, across = self.looks
+        return _Tile(
+            (
+                slice(rows.start - block_rows.start, rows.stop - block_rows.start),
+                slice(cols.start - block_cols.start, cols.stop - block_cols.start),
+            ),
+            (slice(top * down, bottom * down), slice(left * across, right * across)),
+            (slice(rows.start - top, rows.stop - top), slice(cols.start - left, cols.stop - left)),
         )
 
 
@@ -46,7 +80,8 @@ class _Part:
 class EstimatedCoherence:
     """A `insar.stack.CubeSource` of the boxcar coherence of pairs of images.
 
-    Each block is read with as much around it as the window reaches, so that it has the values of the whole scene.
+    Each block is read in tiles with as much around them as the window reaches, so that it has the values of the whole
+    scene.
     """
 
     slc: SlcStack
@@ -56,23 +91,22 @@ class EstimatedCoherence:
 
     def read_block(self, pairs: NDArray[np.intp], rows: slice, cols: slice) -> NDArray[np.float32]:
         """Coherence of the named pairs: (pair, row, col), NaN where there is no data."""
-        part = _Part.around(self.grid, self.estimator.looks, self.estimator.reach, rows, cols)
         chosen = [self.pairs[index] for index in pairs]
-        days = sorted({day for pair in chosen for day in (pair.reference, pair.secondary)})
-        images = self.slc.read(self.slc.index(days), part.pixel_rows, part.pixel_cols)
+        days = _days_of(chosen)
         place = {day: number for number, day in enumerate(days)}
         block = np.empty((len(chosen), rows.stop - rows.start, cols.stop - cols.start), np.float32)
-        for plane, pair in zip(block, chosen, strict=True):
-            plane[...] = self.estimator.estimate(
-                images[place[pair.reference]], images[place[pair.secondary]], part.rows, part.cols
-            )
+        tiling = _Tiling(self.grid, self.estimator.looks, self.estimator.reach, len(days))
+        for tile in tiling.tiles(rows, cols):
+            images = self.slc.read(self.slc.index(days), *tile.pixels)
+            for plane, pair in zip(block, chosen, strict=True):
+                plane[tile.place] = self.estimator.estimate(
+                    images[place[pair.reference]], images[place[pair.secondary]], *tile.cells
+                )
         return block
 
     def bytes_per_row(self, pairs: int) -> int:
-        """Bytes that one row of cells of so many pairs takes: the images of their dates, and the result."""
-        images = min(len(self.slc.dates), 2 * pairs)
-        cells = self.estimator.scratch_bytes_per_cell + 4 * pairs
-        return image_bytes_per_row(self.slc, self.estimator.looks, images) + cells * self.grid.cols
+        """Bytes that one row of cells of so many pairs takes, beside the images of one tile."""
+        return 4 * pairs * self.grid.cols
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,18 +125,23 @@ class SiblingSource:
 
     def read_with_counts(self, pairs: NDArray[np.intp], rows: slice, cols: slice) -> SiblingCoherence:
         """The same with the number of siblings: they are selected once for all pairs."""
-        part = _Part.around(self.grid, self.estimator.looks, self.estimator.reach, rows, cols)
         chosen = [self.pairs[index] for index in pairs]
-        days = sorted({*self.history, *(day for pair in chosen for day in (pair.reference, pair.secondary))})
-        images = self.slc.read(self.slc.index(days), part.pixel_rows, part.pixel_cols)
+        days = _days_of(chosen)
         place = {day: number for number, day in enumerate(days)}
-        return self.estimator.estimate(
-            images[[place[day] for day in self.history]],
-            [images[place[pair.reference]] for pair in chosen],
-            [images[place[pair.secondary]] for pair in chosen],
-            part.rows,
-            part.cols,
-        )
+        shape = rows.stop - rows.start, cols.stop - cols.start
+        found = SiblingCoherence(np.empty((len(chosen), *shape), np.float32), np.empty(shape, np.uint16))
+        tiling = _Tiling(self.grid, self.estimator.looks, self.estimator.reach, len(self.history) + len(days))
+        for tile in tiling.tiles(rows, cols):
+            images = self.slc.read(self.slc.index(days), *tile.pixels)
+            coherence, siblings = self.estimator.estimate(
+                self.slc.read(self.slc.index(self.history), *tile.pixels),
+                [images[place[pair.reference]] for pair in chosen],
+                [images[place[pair.secondary]] for pair in chosen],
+                *tile.cells,
+            )
+            found.coherence[(slice(None), *tile.place)] = coherence
+            found.siblings[tile.place] = siblings
+        return found
 
     @property
     def cube(self) -> Cube:
@@ -110,10 +149,12 @@ class SiblingSource:
         return Cube(self, np.arange(len(self.pairs), dtype=np.intp), self.grid.rows, self.grid.cols)
 
     def bytes_per_row(self, pairs: int) -> int:
-        """Bytes that one row of cells of so many pairs takes: the images, each copied once, sums and the result."""
-        images = 2 * len(self.history) + 4 * pairs
-        cells = self.estimator.scratch_bytes_per_cell(pairs) + 4 * pairs
-        return image_bytes_per_row(self.slc, self.estimator.looks, images) + cells * self.grid.cols
+        """Bytes that one row of cells of so many pairs takes, beside the images of one tile."""
+        return (4 * pairs + 2) * self.grid.cols
+
+
+def _days_of(pairs: Sequence[Pair]) -> list[date]:
+    return sorted({day for pair in pairs for day in (pair.reference, pair.secondary)})
 
 
 def coherence_stack(slc: SlcStack, pairs: Sequence[Pair], estimator: CoherenceEstimator) -> Stack:

@@ -16,6 +16,9 @@ from numpy.typing import NDArray
 from insar.errors import InputError, MissingInputError
 from insar.readers.files import OpenFile
 
+SKIPPED_BYTES = 16 << 10
+"""Bytes between the rows of a window above which they are read one by one: a call costs less than these do."""
+
 PIECE_BYTES = 4 << 20  # read, converted and masked piece by piece, while a piece is in the processor's cache
 
 
@@ -97,7 +100,7 @@ class FlatBand:
             )
 
     def read_window(self, file: OpenFile, rows: slice, cols: slice, out: NDArray[Any]) -> None:
-        """Copy a window into `out` (row, col), converted to its type; nothing but the bytes between its ends is read.
+        """Copy a window into `out` (row, col), converted to its type; at most the bytes between its ends are read.
 
         `rows` and `cols` lie inside the raster.
         """
@@ -110,6 +113,13 @@ class FlatBand:
         span = (count[0] - 1) * row_stride + (count[1] - 1) * col_stride + self.item_bytes
         if out.dtype == dtype and out.flags.c_contiguous and span == out.nbytes:
             file.read_into(first, out.reshape(-1).view(np.uint8))
+            return
+        width = (count[1] - 1) * col_stride + self.item_bytes
+        if row_stride - width > SKIPPED_BYTES:
+            for number, row in enumerate(out):
+                part = np.empty(width, np.uint8)
+                file.read_into(first + number * row_stride, part)
+                row[...] = np.ndarray(count[1:], dtype, buffer=part.data, strides=(col_stride,))
             return
         buffer = np.empty(span, np.uint8)
         file.read_into(first, buffer)

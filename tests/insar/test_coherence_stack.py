@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from insar import coherence_stack as coherence_module
 from insar.coherence import CoherenceEstimator, estimate_coherence
 from insar.coherence_chain import CoherenceChain, MeanAmplitude, median_of_known
 from insar.coherence_stack import SiblingSource, coherence_stack, every_pair, history_before, sequential_pairs
@@ -48,6 +49,15 @@ def slc() -> SlcStack:
     return SlcStack(Path("slc"), "isce", DAYS, Grid.radar(45, 83), Images(values.astype(np.complex64)))
 
 
+@pytest.fixture(params=["one tile", "many tiles"])
+def tiles(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Cut blocks into tiles of a few cells, or not at all."""
+    if request.param == "many tiles":
+        monkeypatch.setattr(coherence_module, "TILE_BYTES", 0)
+        monkeypatch.setattr(coherence_module, "_LEAST_TILE", 7)
+
+
+@pytest.mark.usefixtures("tiles")
 @pytest.mark.parametrize("looks", [ONE_LOOK, Looks(2, 3)])
 @pytest.mark.parametrize("remove_fringe", [False, True])
 def test_any_block_has_the_values_of_the_whole_scene(slc: SlcStack, looks: Looks, remove_fringe: bool) -> None:
@@ -69,6 +79,20 @@ def _siblings(slc: SlcStack, looks: Looks) -> SiblingSource:
     return SiblingSource(slc, pairs, history_before(slc, DAYS[6]), estimator, multilook_grid(slc.grid, looks))
 
 
+@pytest.mark.parametrize("looks", [ONE_LOOK, Looks(2, 3)])
+def test_tiles_do_not_change_a_bit(slc: SlcStack, looks: Looks, monkeypatch: pytest.MonkeyPatch) -> None:
+    boxcar = coherence_stack(
+        slc, sequential_pairs(DAYS, 1), CoherenceEstimator(Window(5, 3), looks)
+    ).require_coherence()
+    siblings = _siblings(slc, looks).cube
+    whole = boxcar.compute(), siblings.compute()
+    monkeypatch.setattr(coherence_module, "TILE_BYTES", 0)
+    monkeypatch.setattr(coherence_module, "_LEAST_TILE", 6)
+    np.testing.assert_array_equal(boxcar.compute(), whole[0])
+    np.testing.assert_array_equal(siblings.compute(), whole[1])
+
+
+@pytest.mark.usefixtures("tiles")
 @pytest.mark.parametrize("looks", [ONE_LOOK, Looks(2, 3)])
 def test_sibling_coherence_of_any_block_is_that_of_the_whole_scene(slc: SlcStack, looks: Looks) -> None:
     cube = _siblings(slc, looks).cube

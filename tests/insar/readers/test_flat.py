@@ -72,6 +72,18 @@ def test_only_the_window_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert reads == [((4 * 10 + 2) * 4, (10 + 3) * 4)]
 
 
+@pytest.mark.parametrize("scheme", ["BIL", "BIP", "BSQ"])
+def test_narrow_windows_of_long_rows_are_read_row_by_row(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, scheme: str
+) -> None:
+    monkeypatch.setattr(flat, "SKIPPED_BYTES", 8)
+    values = np.arange(1, 2 * 10 * 30 + 1, dtype=np.float32).reshape(2, 10, 30)
+    path = tmp_path / "raster"
+    interleave(values, scheme).tofile(path)
+    source = FlatPlane(Layer(FlatBand(path, "<f4", 10, 30, 2, 1, Interleave(scheme)), ALL_IS_DATA), OpenFiles())
+    np.testing.assert_array_equal(source.read_window(slice(2, 9), slice(11, 14)), values[1, 2:9, 11:14])
+
+
 @pytest.mark.parametrize("found", [0, 399, 401])
 def test_file_of_another_size_is_refused(tmp_path: Path, found: int) -> None:
     path = tmp_path / "short.unw"
