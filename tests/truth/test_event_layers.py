@@ -29,8 +29,6 @@ from insar.windows import Looks, Window
 
 LOOKS = Looks(1, 5)  # cells of 14 by 20 m, as Burrows et al. have them
 WINDOW = Window(3, 3)
-SIBLING_WINDOW = Window(31, 31)
-"""Wider than the landslides are long: siblings on the same landslide have lost their coherence, too."""
 
 SIGNS = {"coherence_co": -1, "boxcar_sibling": -1, "vv_difference": -1, "vh_difference": -1}
 """Of layers that are low in landslides; others are high there."""
@@ -51,7 +49,7 @@ def coherence_layers(folder: Path, parameters: EventParameters) -> dict[str, flo
     stack = coherence_stack(slc, sequential_pairs(slc.dates, 1), CoherenceEstimator(WINDOW, LOOKS))
     pairs = choose_event_pairs(stack.pairs, parameters.event_date)
     history = history_before(slc, parameters.event_date)
-    siblings = SiblingSource(slc, pairs.co, history, SiblingEstimator(SIBLING_WINDOW, looks=LOOKS), stack.grid)
+    siblings = SiblingSource(slc, pairs.co, history, SiblingEstimator(looks=LOOKS), stack.grid)
     chain = prepare_damage(stack, pairs, sibling=siblings.cube, workers=1)
     rows, cols = stack.grid.shape
     mask = np.load(folder / "truth" / "landslides.npy") == LANDSLIDE
