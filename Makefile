@@ -41,6 +41,7 @@ bench: $(VENV)/.installed ## benchmarks, as ratios (long)
 	$(BIN)/python benchmarks/inversion.py $(if $(MINTPY_BIN),--mintpy $(MINTPY_BIN))
 	$(BIN)/python benchmarks/chain.py
 	$(BIN)/python benchmarks/scaling.py
+	$(BIN)/python benchmarks/coherence.py
 
 $(VENV)/.docs: $(VENV)/.installed
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[docs]'
