@@ -17,6 +17,9 @@ from insar.windows import Looks
 
 _FULL_CIRCLE_DEG = 360.0
 
+_PIXELS_AT_ONCE = 500_000
+"""Pixels of full resolution in memory, whatever the number of cells that is asked for."""
+
 
 def multilook_grid(grid: Grid, looks: Looks) -> Grid:
     """Grid of cells of `looks` pixels; pixels beyond the last whole cell are left out.
@@ -95,6 +98,15 @@ class CellMeans:
 
     def read_window(self, rows: slice, cols: slice) -> NDArray[np.float32] | NDArray[np.float64]:
         """Means of some cells: (row, col)."""
+        down, across = self.factor
+        strip = max(1, _PIXELS_AT_ONCE // (down * across * max(1, cols.stop - cols.start)))
+        strips = [
+            self._means(slice(start, min(start + strip, rows.stop)), cols)
+            for start in range(rows.start, rows.stop, strip)
+        ]
+        return strips[0] if len(strips) == 1 else np.concatenate(strips)
+
+    def _means(self, rows: slice, cols: slice) -> NDArray[np.float32] | NDArray[np.float64]:
         down, across = self.factor
         fine = self.plane.read(
             slice(rows.start * down, rows.stop * down), slice(cols.start * across, cols.stop * across)

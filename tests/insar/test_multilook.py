@@ -11,6 +11,7 @@ import pytest
 from affine import Affine
 from numpy.typing import NDArray
 
+from insar import multilook
 from insar.errors import OptionError
 from insar.grid import Grid
 from insar.multilook import multilook_geometry, multilook_grid
@@ -65,6 +66,15 @@ def test_heights_are_averaged_over_what_a_cell_knows() -> None:
     expected = [[np.nanmean(cell) if np.isfinite(cell).any() else np.nan for cell in row] for row in cells]
     np.testing.assert_allclose(np.asarray(plane), expected)
     np.testing.assert_array_equal(plane.read(slice(1, 2), slice(0, 2)), np.asarray(plane)[1:2])
+
+
+def test_strips_do_not_show(monkeypatch: pytest.MonkeyPatch) -> None:
+    height = np.random.default_rng(3).normal(size=(7, 11))
+    plane = multilook_geometry(_slc(Geometry(height=_plane(height))), Looks(2, 3)).height
+    assert plane is not None
+    whole = np.asarray(plane)
+    monkeypatch.setattr(multilook, "_PIXELS_AT_ONCE", 1)
+    np.testing.assert_array_equal(np.asarray(plane), whole)
 
 
 def test_longitudes_on_both_sides_of_the_date_line_have_their_mean_there() -> None:
