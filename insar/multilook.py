@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from insar.errors import OptionError
 from insar.grid import Grid
+from insar.layers import row_slices
 from insar.slc import SlcStack
 from insar.stack import Geometry, Plane
 from insar.windows import Looks
@@ -99,14 +100,14 @@ class CellMeans:
     def read_window(self, rows: slice, cols: slice) -> NDArray[np.float32] | NDArray[np.float64]:
         """Means of some cells: (row, col)."""
         down, across = self.factor
-        strip = max(1, _PIXELS_AT_ONCE // (down * across * max(1, cols.stop - cols.start)))
-        strips = [
-            self._means(slice(start, min(start + strip, rows.stop)), cols)
-            for start in range(rows.start, rows.stop, strip)
-        ]
-        return strips[0] if len(strips) == 1 else np.concatenate(strips)
+        height, width = rows.stop - rows.start, cols.stop - cols.start
+        means = np.empty((height, width))
+        for part in row_slices(height, max(1, _PIXELS_AT_ONCE // (down * across * max(1, width)))):
+            means[part] = self._means(slice(rows.start + part.start, rows.start + part.stop), cols)
+        # In the type of the plane: it tells how exact the values are.
+        return means if self.plane.read(slice(0, 1), slice(0, 1)).dtype == np.float64 else means.astype(np.float32)
 
-    def _means(self, rows: slice, cols: slice) -> NDArray[np.float32] | NDArray[np.float64]:
+    def _means(self, rows: slice, cols: slice) -> NDArray[np.float64]:
         down, across = self.factor
         fine = self.plane.read(
             slice(rows.start * down, rows.stop * down), slice(cols.start * across, cols.stop * across)
@@ -121,5 +122,4 @@ class CellMeans:
         if self.is_angle:
             apart -= _FULL_CIRCLE_DEG * np.round(apart / _FULL_CIRCLE_DEG)
         means = around[..., 0] + apart.sum(axis=2) / np.maximum(count, 1)
-        cells_known: NDArray[np.float64] = np.where(count > 0, means, np.nan)
-        return cells_known if fine.dtype == np.float64 else cells_known.astype(np.float32)
+        return np.where(count > 0, means, np.nan)
