@@ -18,13 +18,16 @@ from insar.coherence_chain import CoherenceChain, MeanAmplitude
 from insar.coherence_stack import SiblingSource, coherence_stack, history_before, sequential_pairs
 from insar.errors import InputError, OptionError
 from insar.event_report import write_event_report
+from insar.grid import Grid
 from insar.layer_run import FilledLayers, Machine, fill_layers
+from insar.layers import read_layer_grid
 from insar.lookup import Bounds
 from insar.multilook import multilook_grid
 from insar.new_result import new_result
-from insar.placement import Placement, place_stack
+from insar.placement import Placement, place_stack, place_stack_on
 from insar.readers import open_stack
 from insar.readers.slc import empty_images, looks_like_slcs, open_slcs
+from insar.result import ResultFolder
 from insar.siblings import DEFAULT_REJECTION_RATE, SiblingEstimator
 from insar.slc import SlcStack
 from insar.stack import Pair, Stack
@@ -82,15 +85,41 @@ class ImageOptions:
 
 @dataclass(frozen=True, slots=True)
 class MapOptions:
-    """Where the result lies: the stack's own grid, or geocoded, see `insar.placement.place_stack`."""
+    """Where the result lies: the stack's own grid, or geocoded, see `insar.placement.place_stack`; or as another.
+
+    Attributes
+    ----------
+    crs, resolution, bbox
+        Of the map.
+    like
+        Result folder or raster whose grid the layers get.
+    """
 
     crs: str | None = None
     resolution: float | None = None
     bbox: Bounds | None = None
+    like: Path | None = None
+
+    def __post_init__(self) -> None:
+        if self.like is not None and (self.crs, self.resolution, self.bbox) != (None, None, None):
+            raise OptionError(
+                "--like",
+                required="either a grid to take, or --crs, --resolution and --bbox",
+                found="both",
+                remedy="Leave out --like or the others",
+            )
 
     def place(self, stack: Stack, scratch: Path) -> Placement:
         """The way from the pixels of a stack to the map."""
+        if self.like is not None:
+            return place_stack_on(stack, _grid_like(self.like), scratch)
         return place_stack(stack, crs=self.crs, resolution=self.resolution, bounds=self.bbox, scratch=scratch)
+
+
+def _grid_like(path: Path) -> Grid:
+    if path.is_dir():
+        return ResultFolder(path).grid
+    return read_layer_grid(path)
 
 
 @dataclass(frozen=True, slots=True)

@@ -333,8 +333,8 @@ def write_layer(
             leftover.with_name(leftover.name + ".aux.xml").unlink(missing_ok=True)
 
 
-def read_layer(path: Path) -> tuple[NDArray[np.float32], Grid, LayerDefinition]:
-    """Read a single-band raster as float32 with NaN for no data, with its grid and what its tags say of it."""
+@contextmanager
+def _opened(path: Path) -> Iterator[Any]:
     import rasterio
 
     if not path.exists():
@@ -343,17 +343,29 @@ def read_layer(path: Path) -> tuple[NDArray[np.float32], Grid, LayerDefinition]:
         )
     try:
         with rasterio.open(path) as source:
-            values = source.read(1, masked=True).astype(np.float32).filled(np.nan)
-            grid = grid_of(source)
-            tags = source.tags()
+            yield source
     except rasterio.errors.RasterioIOError as error:
         raise BadLayerError(
             path, required="a raster GDAL can read", found=str(error), remedy="Check that the file is whole"
         ) from error
+
+
+def read_layer(path: Path) -> tuple[NDArray[np.float32], Grid, LayerDefinition]:
+    """Read a single-band raster as float32 with NaN for no data, with its grid and what its tags say of it."""
+    with _opened(path) as source:
+        values = source.read(1, masked=True).astype(np.float32).filled(np.nan)
+        grid = grid_of(source)
+        tags = source.tags()
     definition = LayerDefinition(
         path.stem, tags.get("UNITS", ""), tags.get("DESCRIPTION", ""), tags.get("SIGN"), dtype="float32"
     )
     return values, grid, definition
+
+
+def read_layer_grid(path: Path) -> Grid:
+    """Grid of a raster, without reading its pixels."""
+    with _opened(path) as source:
+        return grid_of(source)
 
 
 def grid_of(source: Any) -> Grid:

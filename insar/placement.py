@@ -11,13 +11,15 @@ import numpy as np
 from affine import Affine
 from numpy.typing import NDArray
 
-from insar.errors import MissingInputError
+from insar.errors import InputError, MissingInputError
 from insar.geocoding import build_geocoder, target_grid
 from insar.grid import Grid, RowCol, same_crs
+from insar.layers import row_slices
 from insar.lookup import Bounds, Projection, bounds_beside
 from insar.stack import Plane, Stack
 
 _FIRST = RowCol(0, 0)
+_ROWS_AT_ONCE = 256
 
 
 class Placement(Protocol):
@@ -55,6 +57,48 @@ class SamePixels:
         return RowCol(row, col) if 0 <= row < self.grid.rows and 0 <= col < self.grid.cols else None
 
 
+def place_stack_on(stack: Stack, grid: Grid, scratch: Path) -> Placement:
+    """Bring the results of a stack onto a grid that is given, such as that of another result.
+
+    A stack that has these very pixels stays on them; any other is placed by its nearest pixels.
+
+    Raises
+    ------
+    MissingInputError
+        The stack is in radar coordinates and has no look-up table.
+    InputError
+        The grid is not north up, has no CRS, or lies elsewhere.
+    """
+    if stack.in_radar_coordinates:
+        table = _look_up_table(stack, "Add the geometry files")
+    elif stack.grid.same_as(grid):
+        return SamePixels(grid, _FIRST)
+    else:
+        table = _table_of(stack.grid)
+    geocoder = build_geocoder(*table, grid, scratch)
+    if not any((geocoder.radar_index(rows) >= 0).any() for rows in row_slices(grid.rows, _ROWS_AT_ONCE)):
+        raise InputError(
+            stack.path,
+            required=f"pixels within west, south, east, north = {' '.join(f'{edge:.6g}' for edge in grid.bounds)} of "
+            f"{grid.crs}, the grid to be taken",
+            found="none",
+            remedy="Give the grid of a result of the same area",
+        )
+    return geocoder
+
+
+def _look_up_table(stack: Stack, remedy: str) -> tuple[Plane, Plane]:
+    latitude, longitude = stack.geometry.latitude, stack.geometry.longitude
+    if latitude is None or longitude is None:
+        raise MissingInputError(
+            stack.path,
+            required="latitude and longitude of every radar pixel, to bring the result onto a map",
+            found="a stack in radar coordinates without a look-up table",
+            remedy=remedy,
+        )
+    return latitude, longitude
+
+
 def place_stack(
     stack: Stack, *, crs: str | None, resolution: float | None, bounds: Bounds | None, scratch: Path
 ) -> Placement:
@@ -71,22 +115,17 @@ def place_stack(
     """
     if crs is not None:
         crs = Projection(crs).name
-    latitude, longitude = stack.geometry.latitude, stack.geometry.longitude
     asked = crs is not None or resolution is not None or bounds is not None
     if not stack.in_radar_coordinates:
         if resolution is None and (crs is None or same_crs(crs, stack.grid.crs)):
             return SamePixels(stack.grid, _FIRST) if bounds is None else _part(stack.grid, bounds)
         latitude, longitude = _table_of(stack.grid)
         crs = crs or stack.grid.crs
-    elif latitude is None or longitude is None:
-        if asked:
-            raise MissingInputError(
-                stack.path,
-                required="latitude and longitude of every radar pixel, to bring the result onto a map",
-                found="a stack in radar coordinates without a look-up table",
-                remedy="Add the geometry files, or leave out --crs, --resolution and --bbox",
-            )
+    elif not asked and (stack.geometry.latitude is None or stack.geometry.longitude is None):
         return SamePixels(stack.grid, _FIRST)
+    else:
+        remedy = "Add the geometry files, or leave out --crs, --resolution and --bbox"
+        latitude, longitude = _look_up_table(stack, remedy)
     grid = target_grid(latitude, longitude, crs=crs, resolution=resolution, bounds=bounds)
     return build_geocoder(latitude, longitude, grid, scratch)
 

@@ -90,6 +90,12 @@ Bbox = Annotated[
     tuple[float, float, float, float] | None,
     typer.Option(metavar="W S E N", help="Part of the map to write, in degrees.", rich_help_panel=_PLACE),
 ]
+Like = Annotated[
+    Path | None,
+    typer.Option(
+        help="Result folder or raster whose grid the layers get, such as that of `insar run`.", rich_help_panel=_PLACE
+    ),
+]
 Workers = Annotated[
     int | None, typer.Option(help="Threads, all processors by default.", min=1, rich_help_panel=_MACHINE)
 ]
@@ -130,6 +136,7 @@ def coherence(
     crs: Crs = None,
     resolution: Resolution = None,
     bbox: Bbox = None,
+    like: Like = None,
     workers: Workers = None,
     memory_limit: MemoryLimit = None,
     cluster: Cluster = "local",
@@ -157,7 +164,7 @@ def coherence(
             output,
             options,
             images=images,
-            place=_place(crs, resolution, bbox),
+            place=_place(crs, resolution, bbox, like),
             machine=_machine(workers, memory_limit, cluster),
             overwrite=overwrite,
             progress=progress,
@@ -196,6 +203,7 @@ def damage(
     crs: Crs = None,
     resolution: Resolution = None,
     bbox: Bbox = None,
+    like: Like = None,
     workers: Workers = None,
     memory_limit: MemoryLimit = None,
     cluster: Cluster = "local",
@@ -225,7 +233,7 @@ def damage(
             chosen,
             DamageOptions(histogram_matching=histogram_matching, false_alarm_rate=false_alarm_rate),
             images=images,
-            place=_place(crs, resolution, bbox),
+            place=_place(crs, resolution, bbox, like),
             machine=_machine(workers, memory_limit, cluster),
             overwrite=overwrite,
             progress=progress,
@@ -407,10 +415,12 @@ def _images(
     )
 
 
-def _place(crs: str | None, resolution: float | None, bbox: tuple[float, float, float, float] | None) -> MapOptions:
+def _place(
+    crs: str | None, resolution: float | None, bbox: tuple[float, float, float, float] | None, like: Path | None
+) -> MapOptions:
     from insar.coherence_results import MapOptions
 
-    return MapOptions(crs, resolution, bbox)
+    return MapOptions(crs, resolution, bbox, like)
 
 
 def _machine(workers: int | None, memory_limit: str | None, cluster: str) -> Machine:

@@ -10,10 +10,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from affine import Affine
 from events import CO, DAYS, EVENT, LOOKS, PARAMETERS
 
 from insar import open_stack
-from insar.layers import read_layer
+from insar.grid import Grid
+from insar.layers import layer_definition, read_layer, write_layer
 from insar.readers.scarp import sibling_cube
 from insar.simulate.event_folder import simulate_event
 from insar.simulate.event_parameters import EventParameters
@@ -138,6 +140,33 @@ def test_blocks_and_threads_do_not_change_a_byte(insar, images, tmp_path):
     insar("damage", images, "--event", EVENT, *LOOKS, "-o", two, "--workers", 2, "--memory-limit", "40MB")
     for path in (one / "layers").iterdir():
         assert path.read_bytes() == (two / "layers" / path.name).read_bytes(), path.name
+
+
+def test_layers_lie_on_the_grid_of_another_result(insar, images, tmp_path):
+    model, out = tmp_path / "model", tmp_path / "out"
+    utm = ("--crs", "EPSG:32654", "--resolution", 25)
+    assert insar("coherence", images, *LOOKS, "--no-sibling", *utm, "-o", model)[0] == 0
+    assert insar("damage", images, "--event", EVENT, "--looks", 2, 8, "--like", model, "-o", out)[0] == 0
+    grid = read_layer(model / "layers" / "mean_coherence.tif")[1]
+    values, found, _ = read_layer(out / "layers" / "coherence_co.tif")
+    assert found == grid
+    assert np.isfinite(values).mean() > 0.3
+    raster = tmp_path / "again"
+    like = ("--like", model / "layers" / "mean_coherence.tif")
+    assert insar("damage", model, "--event", EVENT, *like, "-o", raster)[0] == 0
+    np.testing.assert_array_equal(
+        read_layer(raster / "layers" / "coherence_co.tif")[0], read_layer(model / "coherence" / f"{CO}.tif")[0]
+    )
+    elsewhere = tmp_path / "elsewhere.tif"
+    far = Grid(9, 9, Affine(10.0, 0.0, 500_000.0, 0.0, -10.0, 5_000_000.0), "EPSG:32633")
+    write_layer(elsewhere, np.zeros(far.shape, np.float32), far, layer_definition("height"))
+    code, _, error = insar("damage", images, "--event", EVENT, "--like", elsewhere, "-o", tmp_path / "no")
+    assert code == 2
+    assert "of the same area" in error
+    assert not (tmp_path / "no").exists()
+    code, _, error = insar("damage", images, "--event", EVENT, *utm, *like, "-o", tmp_path / "no")
+    assert code == 2
+    assert "--like" in error
 
 
 def test_an_image_without_data_is_named(insar, few, tmp_path):
