@@ -186,6 +186,10 @@ LAYERS: dict[str, LayerDefinition] = {
 
 _GDAL_CACHE_MB = 64
 
+_STRIP_ROWS = 32
+_PIXELS_AT_ONCE = 2_000_000
+"""Of a layer, however wide it is, while it is written; in whole strips of the file that it is written to first."""
+
 _STEP = re.compile(r"step_(\d{8})(_std)?")
 _BACKSCATTER = re.compile(r"(vv|vh|hh|hv)_(pre|post|difference|amplitude_mean)")
 _PAIR = re.compile(r"(coherence|sibling)/\d{8}_\d{8}")
@@ -303,13 +307,11 @@ def write_layer(
                 crs=grid.crs,
                 transform=grid.transform,
                 nodata=nodata,
-                tiled=True,
-                blockxsize=512,
-                blockysize=512,
+                blockysize=_STRIP_ROWS,
                 BIGTIFF="IF_SAFER",
             ) as sink,
         ):
-            for rows in row_slices(grid.rows, 512):
+            for rows in row_slices(grid.rows, max(1, _PIXELS_AT_ONCE // (grid.cols * _STRIP_ROWS)) * _STRIP_ROWS):
                 block = values(rows) if callable(values) else values[rows]
                 window = rasterio.windows.Window(0, rows.start, grid.cols, rows.stop - rows.start)
                 sink.write(np.ascontiguousarray(block, dtype=dtype), 1, window=window)
