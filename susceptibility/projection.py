@@ -156,6 +156,26 @@ def metric_grid(grid: Grid, subject: str | Path, crs: str = AUTO_CRS, resolution
     return covering
 
 
+def known_crs(crs: str) -> str:
+    """Return a coordinate reference system as ``EPSG:n`` where it has a number, else as WKT.
+
+    Raises
+    ------
+    OptionError
+        It is none.
+    """
+    import pyproj
+
+    try:
+        parsed = pyproj.CRS.from_user_input(crs)
+    except pyproj.exceptions.CRSError as error:
+        raise OptionError(
+            "crs", required="a coordinate reference system", found=f"{crs!r}", remedy="Write it as EPSG:n"
+        ) from error
+    epsg = parsed.to_epsg()
+    return f"EPSG:{epsg}" if epsg is not None else str(parsed.to_wkt())
+
+
 def no_crs_error(subject: str | Path) -> InputError:
     """Return the error for a raster that does not say where it lies."""
     return InputError(
@@ -275,21 +295,12 @@ def _target_crs(grid: Grid, crs: str) -> str:
     if crs == AUTO_CRS:
         serves = grid.is_metric and _largest_distortion(grid) <= LARGEST_DISTORTION
         return grid.crs if serves and grid.crs is not None else utm_crs(grid)
-    import pyproj
-
-    try:
-        parsed = pyproj.CRS.from_user_input(crs)
-    except pyproj.exceptions.CRSError as error:
-        raise OptionError(
-            "crs", required="a coordinate reference system", found=f"{crs!r}", remedy="Write it as EPSG:n"
-        ) from error
-    epsg = parsed.to_epsg()
-    text = f"EPSG:{epsg}" if epsg is not None else parsed.to_wkt()
+    text = known_crs(crs)
     if not Grid(1, 1, Affine.identity(), text).is_metric:
         raise OptionError(
             "crs",
             required="a projected coordinate reference system in metres, not Web Mercator",
-            found=f"{crs} ({parsed.name})",
+            found=f"{crs} ({_name(text)})",
             remedy=f"Use for example {utm_crs(grid)}, or {AUTO_CRS}" if _has_utm_zone(grid) else f"Use {AUTO_CRS}",
         )
     return text

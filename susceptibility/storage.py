@@ -14,17 +14,17 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
-from insar.grid import Grid
+from insar.grid import Grid, same_crs
 from insar.layers import grid_of, row_slices
 from susceptibility.errors import InputError, MissingInputError, OptionError
-from susceptibility.projection import AUTO_CRS, PixelPlaces, lonlat_extent, metric_grid, no_crs_error
+from susceptibility.projection import AUTO_CRS, PixelPlaces, known_crs, lonlat_extent, metric_grid, no_crs_error
 
 if TYPE_CHECKING:
     from rasterio.io import DatasetReader
@@ -70,7 +70,13 @@ def read_raster(path: Path, band: int = 1) -> tuple[NDArray[np.float32], Grid]:
 
 
 def align_raster(
-    path: Path, grid: Grid, *, resampling: Resampling | None = None, band: int = 1, least_coverage: float = 0.0
+    path: Path,
+    grid: Grid,
+    *,
+    resampling: Resampling | None = None,
+    band: int = 1,
+    least_coverage: float = 0.0,
+    own_crs: str | None = None,
 ) -> NDArray[np.float32]:
     """Read one band of a raster onto another grid.
 
@@ -91,6 +97,8 @@ def align_raster(
     least_coverage
         Part of a pixel, 0 to 1, that must have data for `average` to tell of it. With 0, for scattered data, a pixel
         gets the mean of whatever data it has; terrain needs nearly 1, since half a pixel's mean is not its height.
+    own_crs
+        Coordinate reference system of a file that names none; never overrides one that does.
 
     Returns
     -------
@@ -104,23 +112,30 @@ def align_raster(
     MissingInputError, InputError
         As `read_raster`; and where the file names no coordinate reference system or does not reach the grid.
     OptionError
-        The resampling is unknown, or would mix the classes of a raster with a colour table.
+        The resampling is unknown, or would mix the classes of a raster with a colour table; or `own_crs` is none, or
+        not the one that the file names.
     """
-    with open_aligned(path, grid, resampling=resampling, band=band, least_coverage=least_coverage) as aligned:
+    with open_aligned(
+        path, grid, resampling=resampling, band=band, least_coverage=least_coverage, own_crs=own_crs
+    ) as aligned:
         return aligned.read(slice(0, grid.rows))
 
 
 @contextmanager
 def open_aligned(
-    path: Path, grid: Grid, *, resampling: Resampling | None = None, band: int = 1, least_coverage: float = 0.0
+    path: Path,
+    grid: Grid,
+    *,
+    resampling: Resampling | None = None,
+    band: int = 1,
+    least_coverage: float = 0.0,
+    own_crs: str | None = None,
 ) -> Iterator[AlignedRaster]:
     """Open a raster to be read on another grid a slice of rows at a time; parameters and errors as `align_raster`."""
     if grid.crs is None:
         raise no_crs_error("target grid")
     with open_raster(path, band) as source:
-        own = grid_of(source)
-        if own.crs is None:
-            raise no_crs_error(path)
+        own = grid_in(grid_of(source), path, own_crs)
         places = PixelPlaces.between(grid, own)
         if not places.overlap:
             raise InputError(
@@ -131,6 +146,31 @@ def open_aligned(
             )
         chosen = _chosen_resampling(source, path, band, resampling, places)
         yield AlignedRaster(source, path, band, places, chosen, least_coverage)
+
+
+def grid_in(grid: Grid, path: Path, own_crs: str | None) -> Grid:
+    """Return the grid of a file with a coordinate reference system: its own, or where it names none the one given.
+
+    Raises
+    ------
+    InputError
+        It names none, and none is given.
+    OptionError
+        `own_crs` is no coordinate reference system, or another than the file's.
+    """
+    if own_crs is None:
+        if grid.crs is None:
+            raise no_crs_error(path)
+        return grid
+    stated = known_crs(own_crs)
+    if grid.crs is not None and not same_crs(grid.crs, stated):
+        raise OptionError(
+            f"crs of {path}",
+            required="the coordinate reference system that the file names, or none",
+            found=f"{own_crs} where the file says {grid.crs}",
+            remedy="Leave it out: the file's own is used",
+        )
+    return replace(grid, crs=grid.crs or stated)
 
 
 @dataclass(frozen=True, slots=True)
