@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from insar.grid import Grid
 from susceptibility.evaluation import COMPARED, Candidate, ComparisonRow, Evaluation, ImportanceRow, MetricRow
+from susceptibility.figure_parts import panels, save_figure
 from susceptibility.inventory import ABSENCE, LANDSLIDE
 from susceptibility.mapping import ClassRow
 from susceptibility.metrics import Curve, precision_recall_curve, roc_curve
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-_DOTS_PER_INCH = 130
 _LARGEST_IMAGE = 900  # cells along a side; larger maps are thinned
 _MOST_POINTS = 3000  # landslide cells marked on a map
 _SET_COLORS = ("#6b7785", "#c1440e", "#1f6f8b", "#5d8a3a", "#7b5ea7", "#b08900")
@@ -102,7 +102,7 @@ def draw_maps(
     sets = list(dict.fromkeys(candidate.feature_set for candidate in maps))
     models = list(dict.fromkeys(candidate.model for candidate in maps))
     columns = len(sets) + (len(sets) == 2)
-    figure, grid = _panels(len(models), columns, *_map_size(backdrop, columns))
+    figure, grid = panels(len(models), columns, *_map_size(backdrop, columns))
     landslides = _some(np.flatnonzero(labels == LANDSLIDE))
     image = change = None
     for row, model in enumerate(models):
@@ -129,7 +129,7 @@ def draw_maps(
         _scale(figure, image, grid[-1][: len(sets)], "probability, relative to the sample; dots: landslide cells")
     if change is not None:
         _scale(figure, change, grid[-1][2:], "change of probability")
-    _save(figure, path)
+    save_figure(figure, path)
 
 
 def _scale(figure: Figure, image: Any, below: Sequence[Axes], label: str) -> None:
@@ -141,7 +141,7 @@ def _scale(figure: Figure, image: Any, below: Sequence[Axes], label: str) -> Non
 def draw_curves(path: Path, evaluation: Evaluation, metrics: Sequence[MetricRow]) -> None:
     """Draw ROC and precision-recall curves, one column for each scheme, each the mean over all folds."""
     schemes = evaluation.schemes
-    figure, grid = _panels(2, len(schemes), 4.6, 4.2)
+    figure, grid = panels(2, len(schemes), 4.6, 4.2)
     mean = {(row.feature_set, row.model, row.scheme, row.metric): row.mean for row in metrics}
     sets = list(evaluation.design.feature_sets)
     models = list(evaluation.design.models)
@@ -169,7 +169,7 @@ def draw_curves(path: Path, evaluation: Evaluation, metrics: Sequence[MetricRow]
             axes.set(xlim=(0.0, 1.0), ylim=(0.0, 1.02), xlabel=x_label, ylabel=y_label)
             axes.set_title(f"{'ROC' if row == 0 else 'precision-recall'}, {SCHEMES[scheme].title} folds", fontsize=10)
             axes.legend(fontsize=7, loc="lower right" if row == 0 else "lower left", frameon=False)
-    _save(figure, path)
+    save_figure(figure, path)
 
 
 def mean_curve(results: Sequence[FoldResult], curve: Curve) -> NDArray[np.float64]:
@@ -181,7 +181,7 @@ def mean_curve(results: Sequence[FoldResult], curve: Curve) -> NDArray[np.float6
 def draw_comparison(path: Path, rows: Sequence[ComparisonRow]) -> None:
     """Draw the paired differences of AUC-ROC with their 95 % intervals."""
     shown = [row for row in rows if row.difference.metric == COMPARED[0]]
-    figure, grid = _panels(1, 1, 7.2, 0.9 + 0.38 * len(shown))
+    figure, grid = panels(1, 1, 7.2, 0.9 + 0.38 * len(shown))
     axes = grid[0][0]
     axes.axvline(0.0, color="#555555", linewidth=0.9)
     for place, row in enumerate(reversed(shown)):
@@ -201,7 +201,7 @@ def draw_comparison(path: Path, rows: Sequence[ComparisonRow]) -> None:
     axes.set_ylim(-0.6, len(shown) - 0.4)
     axes.set_xlabel(f"AUC-ROC minus that of {title_of(shown[0].baseline)}, with 95 % interval", fontsize=8)
     axes.tick_params(axis="x", labelsize=8)
-    _save(figure, path)
+    save_figure(figure, path)
 
 
 def draw_importance(path: Path, rows: Sequence[ImportanceRow], groups: Mapping[str, str]) -> None:
@@ -212,7 +212,7 @@ def draw_importance(path: Path, rows: Sequence[ImportanceRow], groups: Mapping[s
     shown = [row for row in rows if row.feature_set == last]
     models = list(dict.fromkeys(row.model for row in shown))
     features = list(dict.fromkeys(row.feature for row in shown))
-    figure, grid = _panels(1, len(models), 3.9, 1.3 + 0.27 * len(features))
+    figure, grid = panels(1, len(models), 3.9, 1.3 + 0.27 * len(features))
     for axes, model in zip(grid[0], models, strict=True):
         own = sorted((row for row in shown if row.model == model), key=lambda row: row.permutation_mean)
         axes.barh(
@@ -229,13 +229,13 @@ def draw_importance(path: Path, rows: Sequence[ImportanceRow], groups: Mapping[s
     present = [name for name in _GROUP_COLORS if name in {groups[feature] for feature in features}]
     handles = [Patch(color=_GROUP_COLORS[name], label=name.replace("insar", "InSAR")) for name in present]
     grid[0][-1].legend(handles=handles, fontsize=7, loc="lower right", frameon=False)
-    _save(figure, path)
+    save_figure(figure, path)
 
 
 def draw_reliability(path: Path, evaluation: Evaluation, scheme: str) -> None:
     """Draw the observed share of landslides against the predicted probability, on held-out folds."""
     sets = list(evaluation.design.feature_sets)
-    figure, grid = _panels(1, len(sets), 4.2, 4.0)
+    figure, grid = panels(1, len(sets), 4.2, 4.0)
     for axes, feature_set in zip(grid[0], sets, strict=True):
         axes.plot([0.0, 1.0], [0.0, 1.0], color="#b9b9b9", linewidth=0.8)
         for number, model in enumerate(evaluation.design.models):
@@ -250,7 +250,7 @@ def draw_reliability(path: Path, evaluation: Evaluation, scheme: str) -> None:
         axes.set(xlim=(0.0, 1.0), ylim=(0.0, 1.0), xlabel="predicted probability", ylabel="share of landslides")
         axes.set_title(f"{title_of(feature_set)}, {SCHEMES[scheme].title} folds", fontsize=10)
         axes.legend(fontsize=7, loc="upper left", frameon=False)
-    _save(figure, path)
+    save_figure(figure, path)
 
 
 def reliability(target: NDArray[Any], probability: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -272,7 +272,7 @@ def draw_folds(
     """Draw the folds of the first split by each scheme."""
     first = {partition.scheme: partition for partition in reversed(partitions) if partition.draw == 0}
     schemes = [scheme for scheme in SCHEMES if scheme in first]
-    figure, grid = _panels(1, len(schemes), *_map_size(backdrop, len(schemes)))
+    figure, grid = panels(1, len(schemes), *_map_size(backdrop, len(schemes)))
     x, y = backdrop.points_km(cells)
     for axes, scheme in zip(grid[0], schemes, strict=True):
         backdrop.draw(axes)
@@ -285,14 +285,14 @@ def draw_folds(
         axes.set_xlabel("km", fontsize=8)
     grid[0][0].set_ylabel("km", fontsize=8)
     grid[0][-1].legend(title="fold", title_fontsize=7, fontsize=7, loc="center left", bbox_to_anchor=(1.01, 0.5))
-    _save(figure, path)
+    save_figure(figure, path)
 
 
 def draw_classes(path: Path, classes: Mapping[Candidate, Sequence[ClassRow]]) -> None:
     """Draw, for each class of each map, its share of the area and of the landslide cells."""
     sets = list(dict.fromkeys(candidate.feature_set for candidate in classes))
     models = list(dict.fromkeys(candidate.model for candidate in classes))
-    figure, grid = _panels(len(models), len(sets), 4.2, 2.4)
+    figure, grid = panels(len(models), len(sets), 4.2, 2.4)
     for row, model in enumerate(models):
         for column, feature_set in enumerate(sets):
             axes = grid[row][column]
@@ -309,14 +309,14 @@ def draw_classes(path: Path, classes: Mapping[Candidate, Sequence[ClassRow]]) ->
     grid[0][0].legend(fontsize=7, frameon=False, loc="upper center")
     for axes in grid[-1]:
         axes.set_xlabel("class of probability", fontsize=8)
-    _save(figure, path)
+    save_figure(figure, path)
 
 
 def draw_inventory(path: Path, backdrop: Backdrop, labels: NDArray[np.uint8], usable: NDArray[np.bool_]) -> None:
     """Draw landslide cells, cells known to be free of them, and where some feature is unknown."""
     from matplotlib.colors import ListedColormap
 
-    figure, grid = _panels(1, 1, *_map_size(backdrop, 1))
+    figure, grid = panels(1, 1, *_map_size(backdrop, 1))
     axes = grid[0][0]
     backdrop.draw(axes)
     missing = np.where(usable, np.nan, 1.0)
@@ -328,7 +328,7 @@ def draw_inventory(path: Path, backdrop: Backdrop, labels: NDArray[np.uint8], us
     axes.plot([], [], "s", color=_MISSING_COLOR, label="some feature unknown")
     axes.legend(fontsize=7, loc="upper center", bbox_to_anchor=(0.5, -0.12), ncols=3, frameon=False)
     axes.set_ylabel("km", fontsize=8)
-    _save(figure, path)
+    save_figure(figure, path)
 
 
 def _without_steps(x: NDArray[np.float64], y: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -356,26 +356,3 @@ def _map_size(backdrop: Backdrop, columns: int) -> tuple[float, float]:
     width = min(4.6, 14.0 / columns)
     _, east, _, north = backdrop.extent_km
     return width, min(max(width * north / east, 1.6), 7.0) + 0.7
-
-
-def _panels(rows: int, columns: int, width: float, height: float) -> tuple[Figure, list[list[Axes]]]:
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-    from matplotlib.layout_engine import ConstrainedLayoutEngine
-
-    figure = Figure(
-        figsize=(columns * width, rows * height),
-        dpi=_DOTS_PER_INCH,
-        layout=ConstrainedLayoutEngine(h_pad=0.09, w_pad=0.06),
-    )
-    FigureCanvasAgg(figure)
-    axes = figure.subplots(rows, columns, squeeze=False)
-    for each in axes.ravel():
-        each.spines[["top", "right"]].set_visible(False)
-    return figure, [list(row) for row in axes]
-
-
-def _save(figure: Figure, path: Path) -> None:
-    partial = path.with_name(f".{path.name}.partial")
-    figure.savefig(partial, format="png", bbox_inches="tight", metadata={"Software": None})
-    partial.replace(path)
