@@ -1,33 +1,66 @@
-"""Mapped landslides: from a vector file to cells of the study grid, with everything counted that was left out.
+"""Mapped landslides: from a file to cells of the study grid, with everything counted that was left out.
 
 A point marks the cell it lies in. A polygon marks every cell whose centre it contains; a polygon too small to contain
-any marks the cell at its representative point, so that no landslide vanishes.
+any marks the cell at its representative point, so that no landslide vanishes. A raster of classes is read as polygons
+along the edges of its pixels.
 """
 
 from __future__ import annotations
 
 import logging
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from datetime import date
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from affine import Affine
 from numpy.typing import NDArray
 
 from insar.grid import Grid, same_crs
-from susceptibility.errors import InputError, MissingInputError, OptionError
-
-if TYPE_CHECKING:
-    import pyproj
+from susceptibility.burning import burn_points, burn_polygons, point_cells
+from susceptibility.errors import InputError, OptionError
+from susceptibility.inventory_dates import day_spans, lie_within
+from susceptibility.inventory_files import (
+    RASTER_SUFFIXES,
+    field_values,
+    project_shapes,
+    read_features,
+    read_patches,
+    repair_shapes,
+    truth_values,
+    with_short_edges,
+)
 
 logger = logging.getLogger(__name__)
 
 UNLABELLED, LANDSLIDE, ABSENCE = 0, 1, 2
 
-_TRUE = {"true", "t", "yes", "y", "1", "1.0"}
-_FALSE = {"false", "f", "no", "n", "0", "0.0"}
+CENSUS_MEANINGS = {
+    "features": "features in the file",
+    "empty": "without a geometry, left out",
+    "repaired": "with an invalid geometry, repaired",
+    "outside": "outside the grid, left out",
+    "partly_outside": "polygons reaching beyond the grid, cut",
+    "shared_cells": "points beyond the first in a cell, or cells in several polygons",
+    "below_cell": "polygons that contain no cell centre, one cell each",
+    "contradictory_cells": "cells given as landslide and as free of it, taken as landslide",
+    "landslide_cells": "landslide cells",
+    "absence_cells": "cells known to be free of landslides",
+    "on_missing_data": "labelled cells where some feature is unknown, left out",
+    "out_of_period": "not of the period asked for, left out",
+    "undated": "undated, or of a date too vague for the period asked for; left out where one was",
+    "duplicates": "given more than once, counted once",
+    "overlapping": "polygons that overlap another; ground counts once",
+    "hidden": "where the radar does not see, left out",
+    "partly_hidden": "polygons that the radar sees in part, cut",
+}
+"""What each count of an `InventoryCensus` means, for reports."""
+
+_ALWAYS_TOLD = 11  # of these counts; the others only where they are not 0
+
+_SAME_PLACE_DIGITS = 3  # coordinates in metres: places that are the same to the millimetre are one place
 
 
 class InventoryKind(StrEnum):
@@ -35,6 +68,8 @@ class InventoryKind(StrEnum):
 
     POINTS = "points"
     POLYGONS = "polygons"
+    RASTER = "raster"
+    """Polygons made of a raster of classes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +81,7 @@ class Inventory:
     path
         The file.
     kind
-        Points or polygons.
+        Points, polygons, or polygons along the pixels of a raster.
     geometries
         (feature,) shapely geometries, valid and not empty.
     is_landslide
@@ -56,6 +91,16 @@ class Inventory:
     features, empty, repaired
         Number of features in the file; of these left out for want of a geometry; and given a valid geometry in place
         of an invalid one.
+    dates
+        (feature, 2) datetime64[D] first and last day that the date of each may mean, NaT where it is unknown; None
+        where the inventory was read without dates.
+    mapped
+        (polygon,) ground that the inventory speaks of, not overlapping each other; None where it does not say.
+    out_of_period, undated
+        Features left out because they are not, or perhaps not, of the period asked for; `undated` also counts those
+        kept without a date where no period was asked for.
+    hidden, partly_hidden
+        Features left out, and cut, by `susceptibility.visibility.subtract_hidden`.
     """
 
     path: Path
@@ -66,17 +111,38 @@ class Inventory:
     features: int
     empty: int
     repaired: int
+    dates: NDArray[np.datetime64] | None = None
+    mapped: NDArray[np.object_] | None = None
+    out_of_period: int = 0
+    undated: int = 0
+    hidden: int = 0
+    partly_hidden: int = 0
+
+    @property
+    def is_duplicate(self) -> NDArray[np.bool_]:
+        """(feature,) True where the same geometry, to the millimetre, came before with the same meaning."""
+        return _repeated(self.geometries, self.is_landslide, self.crs)
+
+    def select(self, chosen: NDArray[np.bool_]) -> Inventory:
+        """Some of the features, by a (feature,) mask; the counts stay."""
+        return replace(
+            self,
+            geometries=self.geometries[chosen],
+            is_landslide=self.is_landslide[chosen],
+            dates=None if self.dates is None else self.dates[chosen],
+        )
 
 
 @dataclass(frozen=True, slots=True)
 class InventoryCensus:
     """What became of each feature of an inventory.
 
-    `features` in the file = `empty` + `outside` + those on the grid; `partly_outside` polygons keep their part on the
-    grid; `shared_cells` counts points beyond the first in a cell, or cells that several polygons cover; `below_cell`
-    polygons contain no cell centre and mark one cell; `on_missing_data` counts labelled cells where a factor is
-    unknown, set once the factors are joined; `contradictory_cells` are given as landslide and as free of it, and
-    count as landslide.
+    `features` in the file = `empty` + `out_of_period` + `undated` (where a period was asked for) + `hidden` + `outside`
+    + those on the grid; `partly_outside` polygons keep their part on the grid; `shared_cells` counts points beyond the
+    first in a cell, or cells that several polygons cover; `below_cell` polygons contain no cell centre and mark one
+    cell; `on_missing_data` counts labelled cells where a factor is unknown, set once the factors are joined;
+    `contradictory_cells` are given as landslide and as free of it, and count as landslide. `CENSUS_MEANINGS` has the
+    others.
     """
 
     features: int
@@ -90,10 +156,17 @@ class InventoryCensus:
     landslide_cells: int
     absence_cells: int
     on_missing_data: int = 0
+    out_of_period: int = 0
+    undated: int = 0
+    duplicates: int = 0
+    overlapping: int = 0
+    hidden: int = 0
+    partly_hidden: int = 0
 
     def as_dict(self) -> dict[str, int]:
-        """Counts by name."""
-        return asdict(self)
+        """Counts by name; those after `on_missing_data` only where they are not 0."""
+        always = list(CENSUS_MEANINGS)[:_ALWAYS_TOLD]
+        return {name: count for name, count in asdict(self).items() if count or name in always}
 
 
 def read_inventory(
@@ -104,14 +177,18 @@ def read_inventory(
     kind: InventoryKind | None = None,
     own_crs: str | None = None,
     presence_field: str | None = None,
+    date_field: str | None = None,
+    period: tuple[date | None, date | None] | None = None,
+    landslide_classes: tuple[int, ...] | None = None,
+    absence_classes: tuple[int, ...] = (),
 ) -> Inventory:
-    """Read landslides from any vector file, or a CSV table with coordinates, and bring them to a CRS.
+    """Read landslides from any vector file, a CSV table with coordinates or a raster, and bring them to a CRS.
 
     Parameters
     ----------
     path
         Points or polygons. Columns ``x``/``y``, ``lon``/``lat``, ``longitude``/``latitude`` or ``easting``/``northing``
-        serve in a CSV table.
+        serve in a CSV table. Or a raster of classes.
     crs
         CRS wanted.
     layer
@@ -122,6 +199,13 @@ def read_inventory(
         CRS of a file that does not say; never overrides one that does.
     presence_field
         Field that is true for landslides and false for places known to be free of them; None where all are landslides.
+    date_field
+        Field with the day, month or year of each landslide.
+    period
+        First and last day, None for no limit: landslides that are not of it, or of which that cannot be said, are left
+        out. Places without landslides stay. Needs `date_field`.
+    landslide_classes, absence_classes
+        Of a raster; None for every class but 0 and `absence_classes`.
 
     Raises
     ------
@@ -130,35 +214,129 @@ def read_inventory(
     InputError
         It cannot be read, has no CRS, no landslides, or geometries of other or of mixed kinds.
     OptionError
-        `layer`, `own_crs` or `presence_field` does not fit the file.
+        An option does not fit the file.
     """
-    import pyproj
-    import shapely
-
-    meta, geometries, fields = _read_vector(path, layer, presence_field)
-    file_crs = _crs_of(path, meta["crs"], own_crs)
-    features = len(geometries)
-    is_landslide = _presence(path, fields, presence_field, features)
-
-    shapes = shapely.force_2d(shapely.from_wkb(geometries))
-    has_shape = ~(shapely.is_missing(shapes) | shapely.is_empty(shapes))
-    shapes, is_landslide = shapes[has_shape], is_landslide[has_shape]
-    found_kind, shapes, is_landslide = _one_kind(path, shapes, is_landslide, kind)
-    invalid = ~shapely.is_valid(shapes)
-    if invalid.any():
-        shapes, is_landslide = _repaired(shapes, is_landslide, invalid)
-        logger.warning("%s: %d invalid geometries were repaired", path, int(invalid.sum()))
-    if not same_crs(file_crs, crs):
-        to_grid = pyproj.Transformer.from_crs(file_crs, crs, always_xy=True)
-        shapes = shapely.transform(shapes, lambda xy: np.column_stack(to_grid.transform(xy[:, 0], xy[:, 1])))
-    if not is_landslide.any():
+    _check_options(path, kind, date_field, period, presence_field, layer, landslide_classes, absence_classes)
+    if _is_raster(path, kind):
+        inventory = _inventory_of_raster(path, crs, own_crs, landslide_classes, absence_classes)
+    else:
+        inventory = _inventory_of_vector(path, crs, layer, kind, own_crs, presence_field, date_field)
+    if period is not None and inventory.dates is not None:
+        inside, unclear = lie_within(inventory.dates, *period)
+        unclear &= inventory.is_landslide
+        outside = ~inside & ~unclear & inventory.is_landslide
+        inventory = replace(
+            inventory.select(~unclear & ~outside), undated=int(unclear.sum()), out_of_period=int(outside.sum())
+        )
+    elif inventory.dates is not None:
+        inventory = replace(inventory, undated=int(np.isnat(inventory.dates[:, 0]).sum()))
+    if not inventory.is_landslide.any():
         raise InputError(
             path,
-            required="at least one landslide",
-            found=f"{features} features, none of them a landslide with a geometry",
-            remedy="Check the file, the layer and the presence field",
+            required="at least one landslide" + ("" if period is None else " of the period asked for"),
+            found=f"{inventory.features} features, none of them a landslide with a geometry"
+            + ("" if period is None else f"; {inventory.out_of_period} of other times, {inventory.undated} undated"),
+            remedy="Check the file, the layer and the presence field" + ("" if period is None else ", and the period"),
         )
-    return Inventory(path, found_kind, shapes, is_landslide, crs, features, int((~has_shape).sum()), int(invalid.sum()))
+    return inventory
+
+
+def _check_options(
+    path: Path,
+    kind: InventoryKind | None,
+    date_field: str | None,
+    period: tuple[date | None, date | None] | None,
+    presence_field: str | None,
+    layer: str | None,
+    landslide_classes: tuple[int, ...] | None,
+    absence_classes: tuple[int, ...],
+) -> None:
+    if period is not None and date_field is None:
+        raise OptionError(
+            "period of the inventory",
+            required="[inventory] date_field, the field with the dates",
+            found="none",
+            remedy="Name the field, or leave the period out",
+        )
+    is_raster = _is_raster(path, kind)
+    of_vectors = {"layer": layer, "presence_field": presence_field, "date_field": date_field}
+    of_rasters = {"landslide_classes": landslide_classes, "absence_classes": absence_classes or None}
+    for name, value in (of_vectors if is_raster else of_rasters).items():
+        if value is not None:
+            raise OptionError(
+                f"[inventory] {name}",
+                required="a raster inventory" if not is_raster else "a vector inventory",
+                found=str(path),
+                remedy="Leave the key out, or set kind",
+            )
+
+
+def _is_raster(path: Path, kind: InventoryKind | None) -> bool:
+    return kind is InventoryKind.RASTER or (kind is None and path.suffix.lower() in RASTER_SUFFIXES)
+
+
+def _inventory_of_raster(
+    path: Path,
+    crs: str,
+    own_crs: str | None,
+    landslide_classes: tuple[int, ...] | None,
+    absence_classes: tuple[int, ...],
+) -> Inventory:
+    import shapely
+
+    patches = read_patches(path, own_crs, landslide_classes, absence_classes)
+    shapes, mapped = patches.geometries, patches.mapped
+    if not same_crs(patches.crs, crs):
+        shapes = project_shapes(with_short_edges(shapes), patches.crs, crs)
+        mapped = None if mapped is None else project_shapes(with_short_edges(mapped), patches.crs, crs)
+    if shapes.size:
+        # Corners at which two pixels of a patch meet are valid; rounding in a projection may make them cross.
+        shapes = np.where(shapely.is_valid(shapes), shapes, shapely.make_valid(shapes))
+    return Inventory(
+        path, InventoryKind.RASTER, shapes, patches.is_landslide, crs, len(shapes), empty=0, repaired=0, mapped=mapped
+    )
+
+
+def _inventory_of_vector(
+    path: Path,
+    crs: str,
+    layer: str | None,
+    kind: InventoryKind | None,
+    own_crs: str | None,
+    presence_field: str | None,
+    date_field: str | None,
+) -> Inventory:
+    import shapely
+
+    wanted = [name for name in dict.fromkeys((presence_field, date_field)) if name is not None]
+    table = read_features(path, layer, own_crs, wanted)
+    features = len(table.geometries)
+    is_landslide = truth_values(path, table, presence_field)
+    dates = (
+        None if date_field is None else day_spans(path, date_field, field_values(path, table, date_field, "date_field"))
+    )
+
+    has_shape = ~(shapely.is_missing(table.geometries) | shapely.is_empty(table.geometries))
+    found_kind, shapes, owners = _one_kind(path, table.geometries[has_shape], kind)
+    owners = np.flatnonzero(has_shape)[owners]
+    invalid = ~shapely.is_valid(shapes)
+    if invalid.any():
+        shapes, usable = repair_shapes(shapes, invalid)
+        shapes, owners = shapes[usable], owners[usable]
+        logger.warning("%s: %d invalid geometries were repaired", path, int(invalid.sum()))
+    if not same_crs(table.crs, crs):
+        shapes = project_shapes(shapes, table.crs, crs)
+    return Inventory(
+        path,
+        found_kind,
+        shapes,
+        is_landslide[owners],
+        crs,
+        features,
+        int((~has_shape).sum()),
+        int(invalid.sum()),
+        dates=None if dates is None else dates[owners],
+    )
 
 
 def rasterize_inventory(inventory: Inventory, grid: Grid) -> tuple[NDArray[np.uint8], InventoryCensus]:
@@ -181,7 +359,7 @@ def rasterize_inventory(inventory: Inventory, grid: Grid) -> tuple[NDArray[np.ui
     extent = shapely.box(*grid.bounds)
     touches = shapely.intersects(inventory.geometries, extent)
     if inventory.kind is InventoryKind.POINTS:
-        touches = _point_cells(inventory.geometries, grid)[1]
+        touches = point_cells(inventory.geometries, grid)[1]
     if not (touches & inventory.is_landslide).any():
         raise InputError(
             inventory.path,
@@ -191,7 +369,7 @@ def rasterize_inventory(inventory: Inventory, grid: Grid) -> tuple[NDArray[np.ui
         )
     shapes = inventory.geometries[touches]
     is_landslide = inventory.is_landslide[touches]
-    partly = int((~shapely.covers(extent, shapes)).sum()) if inventory.kind is InventoryKind.POLYGONS else 0
+    partly = int((~shapely.covers(extent, shapes)).sum()) if inventory.kind is not InventoryKind.POINTS else 0
     landslides, shared, below = _burn(shapes[is_landslide], inventory.kind, grid)
     absences, shared_absences, _ = _burn(shapes[~is_landslide], inventory.kind, grid)
     labels = np.full(grid.shape, UNLABELLED, np.uint8)
@@ -208,136 +386,62 @@ def rasterize_inventory(inventory: Inventory, grid: Grid) -> tuple[NDArray[np.ui
         contradictory_cells=int((landslides & absences).sum()),
         landslide_cells=int(landslides.sum()),
         absence_cells=int((absences & ~landslides).sum()),
+        out_of_period=inventory.out_of_period,
+        undated=inventory.undated,
+        duplicates=int(inventory.is_duplicate.sum()),
+        overlapping=count_overlapping(shapes) if inventory.kind is InventoryKind.POLYGONS else 0,
+        hidden=inventory.hidden,
+        partly_hidden=inventory.partly_hidden,
     )
     return labels, census
 
 
-def _read_vector(
-    path: Path, layer: str | None, presence_field: str | None
-) -> tuple[dict[str, Any], NDArray[np.object_], dict[str, NDArray[Any]]]:
-    import pyogrio
-    import pyogrio.errors
-    import pyogrio.raw
+def count_overlapping(polygons: NDArray[np.object_]) -> int:
+    """Number of polygons that overlap another one by more than their borders."""
+    import shapely
 
-    if not path.exists():
-        raise MissingInputError(path, required="a landslide inventory", found="no such file", remedy="Check the path")
-    options: dict[str, Any] = {}
-    if path.suffix.lower() == ".csv":
-        options = {
-            "X_POSSIBLE_NAMES": "x,lon,longitude,easting",
-            "Y_POSSIBLE_NAMES": "y,lat,latitude,northing",
-            "KEEP_GEOM_COLUMNS": "YES",
-        }
-    try:
-        layers = [str(name) for name in pyogrio.list_layers(path)[:, 0]]
-        if layer is not None and layer not in layers:
-            raise OptionError(
-                f"inventory layer {layer!r}",
-                required=f"a layer of {path}: {', '.join(layers)}",
-                found="no such layer",
-                remedy="Correct [inventory] layer, or leave it out",
-            )
-        if layer is None and len(layers) > 1:
-            raise OptionError(
-                path,
-                required=f"[inventory] layer, one of {', '.join(layers)}",
-                found="a file with several layers",
-                remedy="Name the layer with the landslides",
-            )
-        columns = [] if presence_field is None else [presence_field]
-        meta, _, geometries, values = pyogrio.raw.read(path, layer=layer or layers[0], columns=columns, **options)
-    except (pyogrio.errors.DataSourceError, pyogrio.errors.DataLayerError, IndexError) as error:
-        raise InputError(
-            path,
-            required="a vector file GDAL can read",
-            found=str(error),
-            remedy="Give a GeoPackage, Shapefile, GeoJSON or CSV with coordinates, whole and not empty",
-        ) from error
-    if geometries is None:
-        raise InputError(
-            path,
-            required="geometries, or in a CSV table columns x and y, or lon and lat",
-            found="a table without coordinates",
-            remedy="Name the coordinate columns so",
-        )
-    return meta, geometries, dict(zip(meta["fields"], values, strict=True))
+    first, second = shapely.STRtree(polygons).query(polygons, predicate="intersects")
+    apart = first < second
+    first, second = first[apart], second[apart]
+    shares = shapely.area(shapely.intersection(polygons[first], polygons[second])) > 0.0
+    return int(np.unique(np.concatenate([first[shares], second[shares]])).size)
 
 
-def _crs_of(path: Path, found: str | None, stated: str | None) -> str:
-    import pyproj
-    from pyproj.exceptions import CRSError
+def _repeated(shapes: NDArray[np.object_], is_landslide: NDArray[np.bool_], crs: str) -> NDArray[np.bool_]:
+    import shapely
 
-    if found is not None and _is_undefined(pyproj.CRS.from_user_input(found)):
-        found = None
-    if found is None and stated is None:
-        raise InputError(
-            path,
-            required="a coordinate reference system",
-            found="none in the file",
-            remedy="Assign it in a GIS, or state it as [inventory] crs, such as 'EPSG:32617'",
-        )
-    if stated is not None:
-        try:
-            pyproj.CRS.from_user_input(stated)
-        except CRSError as error:
-            raise OptionError(
-                "[inventory] crs", required="a CRS such as 'EPSG:32617'", found=repr(stated), remedy="Correct it"
-            ) from error
-        if found is not None and not same_crs(found, stated):
-            raise OptionError(
-                "[inventory] crs",
-                required=f"the CRS of {path}, or nothing",
-                found=f"{stated} where the file says {found}",
-                remedy="Remove the key: the file's own CRS is used",
-            )
-    return found or str(stated)
+    geographic = Grid(1, 1, Affine.identity(), crs).is_geographic
+    digits = _SAME_PLACE_DIGITS + (5 if geographic else 0)  # a degree is some 10**5 metres
+    rounded = shapely.transform(shapes, lambda xy: np.round(xy, digits) + 0.0)  # no -0.0 beside 0.0
+    keys = shapely.to_wkb(shapely.normalize(rounded))
+    seen: set[tuple[bytes, bool]] = set()
+    repeated = np.zeros(len(shapes), np.bool_)
+    for index, key in enumerate(zip(keys, is_landslide.tolist(), strict=True)):
+        repeated[index] = key in seen
+        seen.add(key)
+    return repeated
 
 
-def _is_undefined(crs: pyproj.CRS) -> bool:
-    """Whether a CRS is one of the placeholders that a GeoPackage holds for want of any."""
-    return crs.type_name == "Engineering CRS" or crs.name.lower().startswith("undefined")
-
-
-def _presence(
-    path: Path, fields: dict[str, NDArray[Any]], presence_field: str | None, features: int
-) -> NDArray[np.bool_]:
-    if presence_field is None:
-        return np.ones(features, np.bool_)
-    if presence_field not in fields:
-        import pyogrio
-
-        known = ", ".join(str(name) for name in pyogrio.read_info(path)["fields"])
-        raise OptionError(
-            f"presence field {presence_field!r}",
-            required=f"a field of {path}: {known}",
-            found="no such field",
-            remedy="Correct [inventory] presence_field",
-        )
-    words = np.array([str(value).strip().lower() for value in fields[presence_field]])
-    is_true, is_false = np.isin(words, list(_TRUE)), np.isin(words, list(_FALSE))
-    if not (is_true | is_false).all():
-        strange = str(words[~(is_true | is_false)][0])
-        raise InputError(
-            f"{path}, field {presence_field!r}",
-            required="true or false (also 1/0, yes/no) for every feature",
-            found=repr(strange),
-            remedy="Correct the field",
-        )
-    return np.asarray(is_true, np.bool_)
+def _burn(shapes: NDArray[np.object_], kind: InventoryKind, grid: Grid) -> tuple[NDArray[np.bool_], int, int]:
+    """Cells marked by shapes, how many are shared (see `InventoryCensus`), how many polygons lie between centres."""
+    if kind is InventoryKind.POINTS:
+        return *burn_points(shapes, grid), 0
+    return burn_polygons(shapes, grid)
 
 
 def _one_kind(
-    path: Path, shapes: NDArray[np.object_], is_landslide: NDArray[np.bool_], wanted: InventoryKind | None
-) -> tuple[InventoryKind, NDArray[np.object_], NDArray[np.bool_]]:
+    path: Path, shapes: NDArray[np.object_], wanted: InventoryKind | None
+) -> tuple[InventoryKind, NDArray[np.object_], NDArray[np.intp]]:
+    """Kind of the shapes, the shapes with multipoints taken apart, and the index of the shape that each was."""
     import shapely
 
     types = {shapely.GeometryType(code).name.removeprefix("MULTI") for code in shapely.get_type_id(shapes)}
     if types == {"POINT"}:
         kind = InventoryKind.POINTS
         shapes, owners = shapely.get_parts(shapes, return_index=True)
-        is_landslide = is_landslide[owners]
     elif types == {"POLYGON"}:
         kind = InventoryKind.POLYGONS
+        owners = np.arange(len(shapes))
     else:
         raise InputError(
             path,
@@ -347,88 +451,7 @@ def _one_kind(
         )
     if wanted is not None and wanted is not kind:
         raise InputError(path, required=f"{wanted}, as [inventory] kind says", found=kind, remedy="Correct the key")
-    return kind, shapes, is_landslide
-
-
-def _repaired(
-    shapes: NDArray[np.object_], is_landslide: NDArray[np.bool_], invalid: NDArray[np.bool_]
-) -> tuple[NDArray[np.object_], NDArray[np.bool_]]:
-    """Valid geometries; what a repair leaves of lines and points, the seams of self-intersections, is dropped."""
-    import shapely
-
-    valid = shapes.copy()
-    for index in np.flatnonzero(invalid):
-        parts = shapely.get_parts(shapely.get_parts(shapely.make_valid(shapes[index])))
-        areas = parts[shapely.area(parts) > 0.0]
-        # A polygon without any area is a place nonetheless.
-        valid[index] = shapely.multipolygons(areas) if len(areas) else shapely.centroid(shapes[index])
-    usable = ~shapely.is_empty(valid)
-    return valid[usable], is_landslide[usable]
-
-
-def _point_cells(points: NDArray[np.object_], grid: Grid) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
-    """Flat cell index of each point, and whether it lies on the grid (where it does not the index means nothing)."""
-    import shapely
-
-    inverse = ~Affine(*grid.transform[:6])
-    x, y = shapely.get_x(points), shapely.get_y(points)
-    cols = np.floor(inverse.a * x + inverse.b * y + inverse.c)
-    rows = np.floor(inverse.d * x + inverse.e * y + inverse.f)
-    inside = (rows >= 0) & (rows < grid.rows) & (cols >= 0) & (cols < grid.cols)  # False for NaN and infinity
-    flat = np.where(inside, rows, 0).astype(np.intp) * grid.cols + np.where(inside, cols, 0).astype(np.intp)
-    return flat, inside
-
-
-def _burn(shapes: NDArray[np.object_], kind: InventoryKind, grid: Grid) -> tuple[NDArray[np.bool_], int, int]:
-    """Cells marked by shapes, how many are shared (see `InventoryCensus`), how many polygons lie between centres."""
-    import shapely
-
-    marked = np.zeros(grid.shape, np.bool_)
-    if not len(shapes):
-        return marked, 0, 0
-    if kind is InventoryKind.POINTS:
-        cells, inside = _point_cells(shapes, grid)
-        marked.flat[cells[inside]] = True
-        return marked, int(inside.sum()) - int(marked.sum()), 0
-
-    from rasterio import features as rasterio_features
-
-    times = rasterio_features.rasterize(
-        ((shape, 1) for shape in shapes),
-        out_shape=grid.shape,
-        transform=grid.transform,
-        merge_alg=rasterio_features.MergeAlg.add,
-        dtype="int32",
-    )
-    marked[:] = times > 0
-    shared = int((times > 1).sum())
-    # Only a polygon smaller than a few cells can lie between centres; the others need no second look.
-    width, height = grid.resolution
-    left, bottom, right, top = shapely.bounds(shapes).T
-    suspects = shapes[(right - left < width) | (top - bottom < height) | (shapely.area(shapes) < 4.0 * width * height)]
-    below = 0
-    for shape in suspects:
-        if _holds_no_centre(shape, grid):
-            cell, inside = _point_cells(np.array([shapely.point_on_surface(shape)], object), grid)
-            marked.flat[cell[inside]] = True
-            below += int(inside.sum())
-    return marked, shared, below
-
-
-def _holds_no_centre(shape: Any, grid: Grid) -> bool:
-    import shapely
-    from rasterio import features as rasterio_features
-
-    left, bottom, right, top = shape.bounds
-    width, height = grid.resolution
-    west, _, _, north = grid.bounds
-    first_col, last_col = int((left - west) // width), int((right - west) // width)
-    first_row, last_row = int((north - top) // height), int((north - bottom) // height)
-    window = Affine(width, 0.0, west + first_col * width, 0.0, -height, north - first_row * height)
-    burnt = rasterio_features.rasterize(
-        [(shape, 1)], out_shape=(last_row - first_row + 1, last_col - first_col + 1), transform=window, dtype="uint8"
-    )
-    return not burnt.any() or shapely.is_empty(shape)
+    return kind, shapes, owners
 
 
 def _spaced(values: Any) -> str:

@@ -5,19 +5,24 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 from collections.abc import Callable
+from datetime import date
 from pathlib import Path
 
 import numpy as np
 import pyproj
 import pytest
 import shapely
+from affine import Affine
 from hypothesis import given
 from hypothesis import strategies as st
 
 from insar.grid import Grid
+from insar.layers import LayerDefinition, write_layer
+from susceptibility.density import cell_coverage, mapped_cells
 from susceptibility.errors import InputError, MissingInputError, OptionError
 from susceptibility.inventory import (
     ABSENCE,
+    CENSUS_MEANINGS,
     LANDSLIDE,
     UNLABELLED,
     Inventory,
@@ -100,8 +105,6 @@ def test_another_crs_lands_on_the_same_cells(write_shapes: WriteShapes, grid: Gr
 
 @given(row=st.floats(0, 9.999), col=st.floats(0, 11.999))
 def test_a_point_marks_the_cell_that_contains_it(row: float, col: float) -> None:
-    from affine import Affine
-
     grid = Grid(10, 12, Affine(100.0, 0.0, 500_000.0, 0.0, -100.0, 4_000_000.0), UTM)
     place = shapely.Point(500_000.0 + 100.0 * col, 4_000_000.0 - 100.0 * row)
     shapes, is_landslide = np.array([place], object), np.array([True])
@@ -208,3 +211,118 @@ def test_files_that_are_absent_or_no_vectors_are_refused(tmp_path: Path) -> None
 def test_without_any_landslide_it_is_refused(write_shapes: WriteShapes) -> None:
     with pytest.raises(InputError, match="at least one landslide"):
         read_inventory(write_shapes([point(1, 1)], seen=["no"]), UTM, presence_field="seen")
+
+
+def test_dates_are_kept_and_a_period_is_chosen(write_shapes: WriteShapes, grid: Grid) -> None:
+    written = ["2015-04-25", "2015/05/12", "20150601", "2015", "2015-05", "", "2016-01-01T10:00:00"]
+    path = write_shapes([point(row, 1) for row in range(7)], when=written)
+    whole = read_inventory(path, UTM, date_field="when")
+    assert whole.dates is not None
+    assert whole.dates[:, 0].astype(str).tolist() == [
+        "2015-04-25", "2015-05-12", "2015-06-01", "2015-01-01", "2015-05-01", "NaT", "2016-01-01",
+    ]  # fmt: skip
+    assert whole.dates[3:5, 1].astype(str).tolist() == ["2015-12-31", "2015-05-31"]
+    assert (whole.undated, whole.out_of_period) == (1, 0)
+    spring = read_inventory(path, UTM, date_field="when", period=(date(2015, 4, 1), date(2015, 5, 31)))
+    labels, census = rasterize_inventory(spring, grid)
+    assert np.flatnonzero(labels[:, 1]).tolist() == [0, 1, 4]
+    assert (census.features, census.out_of_period, census.undated) == (7, 2, 2)  # all of 2015 is too vague
+    late = read_inventory(path, UTM, date_field="when", period=(date(2015, 6, 1), None))
+    assert shapely.get_y(late.geometries).tolist() == [cell_centre(row, 1)[1] for row in (2, 6)]
+
+
+def test_dates_and_years_as_numbers(write_shapes: WriteShapes) -> None:
+    path = write_shapes([point(1, 1), point(2, 2)], name="a.geojson", year=[2014, 2017])
+    inventory = read_inventory(path, UTM, date_field="year", period=(date(2014, 1, 1), date(2014, 12, 31)))
+    assert len(inventory.geometries) == 1
+    days = np.array(["2014-03-02", "NaT"], "datetime64[ms]")
+    inventory = read_inventory(write_shapes([point(1, 1), point(2, 2)], day=days), UTM, date_field="day")
+    assert inventory.dates is not None
+    assert inventory.dates.astype(str).tolist() == [["2014-03-02"] * 2, ["NaT"] * 2]
+
+
+@pytest.mark.parametrize("text", ["spring", "2015-13-01", "2015-00", "2015-02-30", "12.05.2015"])
+def test_a_date_that_is_none_is_refused(write_shapes: WriteShapes, text: str) -> None:
+    path = write_shapes([point(1, 1)], when=[text])
+    with pytest.raises(InputError, match=f"field 'when'.*found '{text}'"):
+        read_inventory(path, UTM, date_field="when")
+
+
+def test_a_period_that_cannot_be_used_is_refused(write_shapes: WriteShapes) -> None:
+    path = write_shapes([point(1, 1)], when=["2015-04-25"])
+    with pytest.raises(OptionError, match="date_field"):
+        read_inventory(path, UTM, period=(date(2015, 1, 1), None))
+    with pytest.raises(OptionError, match="not before the first"):
+        read_inventory(path, UTM, date_field="when", period=(date(2015, 1, 1), date(2014, 1, 1)))
+    with pytest.raises(InputError, match=r"of the period asked for.*1 of other times, 0 undated"):
+        read_inventory(path, UTM, date_field="when", period=(date(2016, 1, 1), None))
+    with pytest.raises(OptionError, match=r"date field 'then': required a field of .*: when"):
+        read_inventory(path, UTM, date_field="then")
+
+
+def test_duplicates_and_overlaps_are_counted(write_shapes: WriteShapes, grid: Grid) -> None:
+    again = shapely.Polygon(list(box(0, 0, 2, 2).exterior.coords)[::-1][1:])  # the other way round, another start
+    path = write_shapes([box(0, 0, 2, 2), again, box(1, 1, 3, 3), box(3, 3, 4, 4), box(6, 6, 7, 7)])
+    inventory = read_inventory(path, UTM)
+    assert inventory.is_duplicate.tolist() == [False, True, False, False, False]
+    _, census = rasterize_inventory(inventory, grid)
+    assert (census.duplicates, census.overlapping) == (1, 3)  # a shared corner is no overlap
+    points = write_shapes([point(1, 1), point(1, 1), point(1, 1.2)], name="points.gpkg", seen=["yes", "yes", "yes"])
+    _, census = rasterize_inventory(read_inventory(points, UTM, presence_field="seen"), grid)
+    assert (census.duplicates, census.shared_cells) == (1, 2)
+    assert "hidden" not in census.as_dict()
+    assert set(census.as_dict()) <= set(CENSUS_MEANINGS)
+
+
+def write_classes(path: Path, classes: np.ndarray, grid: Grid, nodata: int | None = None) -> Path:
+    write_layer(path, classes, grid, LayerDefinition("slides", "class", "Slides", dtype="uint8", nodata=nodata))
+    return path
+
+
+def test_a_raster_on_the_grid_gives_back_its_cells(tmp_path: Path, grid: Grid) -> None:
+    classes = np.random.default_rng(1).integers(0, 4, grid.shape).astype(np.uint8)
+    path = write_classes(tmp_path / "slides.tif", classes, grid)
+    labels, census = rasterize_inventory(read_inventory(path, UTM), grid)
+    np.testing.assert_array_equal(labels == LANDSLIDE, classes > 0)
+    assert (census.overlapping, census.below_cell, census.shared_cells) == (0, 0, 0)
+    inventory = read_inventory(path, UTM, landslide_classes=(2,), absence_classes=(1,))
+    labels, _ = rasterize_inventory(inventory, grid)
+    np.testing.assert_array_equal(labels, np.array([UNLABELLED, ABSENCE, LANDSLIDE, UNLABELLED], np.uint8)[classes])
+    np.testing.assert_allclose(cell_coverage(inventory.geometries[inventory.is_landslide], grid), classes == 2)
+    assert inventory.mapped is None
+
+
+def test_a_raster_in_degrees_covers_the_same_area(tmp_path: Path, grid: Grid) -> None:
+    own = Grid(60, 60, Affine(0.0002, 0.0, 15.0, 0.0, -0.0002, 36.15), "EPSG:4326")
+    classes = np.zeros(own.shape, np.uint8)
+    classes[5:50, 10:40] = 1
+    inventory = read_inventory(write_classes(tmp_path / "slides.tif", classes, own), UTM)
+    area = pyproj.Geod(ellps="WGS84").geometry_area_perimeter(shapely.box(15.002, 36.14, 15.008, 36.149))[0]
+    # UTM stretches areas by 0.9996 squared on its central meridian.
+    assert shapely.area(inventory.geometries).sum() == pytest.approx(abs(area) * 0.9996**2, rel=1e-5)
+
+
+def test_where_a_raster_has_no_data_nothing_was_mapped(tmp_path: Path, grid: Grid) -> None:
+    classes = np.ones(grid.shape, np.uint8)
+    classes[:, 6:] = 2
+    classes[:2] = 0
+    path = write_classes(tmp_path / "slides.tif", classes, grid, nodata=0)
+    inventory = read_inventory(path, UTM, landslide_classes=(2,))
+    assert inventory.mapped is not None
+    np.testing.assert_array_equal(mapped_cells(inventory.mapped, grid), classes > 0)
+
+
+def test_rasters_and_options_that_do_not_fit_are_refused(tmp_path: Path, grid: Grid, write_shapes: WriteShapes) -> None:
+    shares = np.full(grid.shape, 0.3, np.float32)
+    write_layer(tmp_path / "lad.tif", shares, grid, LayerDefinition("lad", "1", "Share"))
+    with pytest.raises(InputError, match=r"classes, whole numbers; found 0\.3"):
+        read_inventory(tmp_path / "lad.tif", UTM)
+    path = write_classes(tmp_path / "none.tif", np.zeros(grid.shape, np.uint8), grid)
+    with pytest.raises(InputError, match="at least one landslide"):
+        read_inventory(path, UTM)
+    with pytest.raises(OptionError, match="date_field: required a vector inventory"):
+        read_inventory(path, UTM, date_field="when")
+    with pytest.raises(OptionError, match="landslide_classes: required a raster inventory"):
+        read_inventory(write_shapes([point(1, 1)]), UTM, landslide_classes=(1,))
+    with pytest.raises(OptionError, match="1 given as both"):
+        read_inventory(path, UTM, landslide_classes=(1,), absence_classes=(1,))

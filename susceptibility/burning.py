@@ -1,0 +1,83 @@
+"""Which cells of a grid shapes mark: those that points lie in, those whose centres polygons contain."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from affine import Affine
+from numpy.typing import NDArray
+
+from insar.grid import Grid
+
+
+def point_cells(points: NDArray[np.object_], grid: Grid) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
+    """Flat cell index of each point, and whether it lies on the grid (where it does not the index means nothing)."""
+    import shapely
+
+    inverse = ~Affine(*grid.transform[:6])
+    x, y = shapely.get_x(points), shapely.get_y(points)
+    cols = np.floor(inverse.a * x + inverse.b * y + inverse.c)
+    rows = np.floor(inverse.d * x + inverse.e * y + inverse.f)
+    inside = (rows >= 0) & (rows < grid.rows) & (cols >= 0) & (cols < grid.cols)  # False for NaN and infinity
+    flat = np.where(inside, rows, 0).astype(np.intp) * grid.cols + np.where(inside, cols, 0).astype(np.intp)
+    return flat, inside
+
+
+def burn_points(points: NDArray[np.object_], grid: Grid) -> tuple[NDArray[np.bool_], int]:
+    """Cells (row, col) that points lie in, and the number of points on the grid beyond the first of each cell."""
+    marked = np.zeros(grid.shape, np.bool_)
+    cells, inside = point_cells(points, grid)
+    marked.flat[cells[inside]] = True
+    return marked, int(inside.sum()) - int(marked.sum())
+
+
+def burn_polygons(polygons: NDArray[np.object_], grid: Grid) -> tuple[NDArray[np.bool_], int, int]:
+    """Cells (row, col) whose centres polygons contain, and of small polygons that contain none the cell inside.
+
+    Also the number of cells that several polygons cover, and of polygons that contain no centre.
+    """
+    import shapely
+    from rasterio import features as rasterio_features
+
+    marked = np.zeros(grid.shape, np.bool_)
+    if not len(polygons):
+        return marked, 0, 0
+    times = rasterio_features.rasterize(
+        ((shape, 1) for shape in polygons),
+        out_shape=grid.shape,
+        transform=grid.transform,
+        merge_alg=rasterio_features.MergeAlg.add,
+        dtype="int32",
+    )
+    marked[:] = times > 0
+    shared = int((times > 1).sum())
+    # Only a polygon smaller than a few cells can lie between centres; the others need no second look.
+    width, height = grid.resolution
+    left, bottom, right, top = shapely.bounds(polygons).T
+    suspects = polygons[
+        (right - left < width) | (top - bottom < height) | (shapely.area(polygons) < 4.0 * width * height)
+    ]
+    below = 0
+    for shape in suspects:
+        if _holds_no_centre(shape, grid):
+            cell, inside = point_cells(np.array([shapely.point_on_surface(shape)], object), grid)
+            marked.flat[cell[inside]] = True
+            below += int(inside.sum())
+    return marked, shared, below
+
+
+def _holds_no_centre(shape: Any, grid: Grid) -> bool:
+    import shapely
+    from rasterio import features as rasterio_features
+
+    left, bottom, right, top = shape.bounds
+    width, height = grid.resolution
+    west, _, _, north = grid.bounds
+    first_col, last_col = int((left - west) // width), int((right - west) // width)
+    first_row, last_row = int((north - top) // height), int((north - bottom) // height)
+    window = Affine(width, 0.0, west + first_col * width, 0.0, -height, north - first_row * height)
+    burnt = rasterio_features.rasterize(
+        [(shape, 1)], out_shape=(last_row - first_row + 1, last_col - first_col + 1), transform=window, dtype="uint8"
+    )
+    return not burnt.any() or shapely.is_empty(shape)
