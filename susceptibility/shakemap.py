@@ -117,6 +117,8 @@ def read_shakemap(path: Path) -> ShakeMap:
         root = ElementTree.parse(path).getroot()
     except (ParseError, DefusedXmlException, UnicodeDecodeError) as error:
         raise _unreadable(path, str(error)) from error
+    if root is None:
+        raise _unreadable(path, "no element")
     elements = {element.tag.rpartition("}")[2]: element for element in root}
     names = [str(element.get("name", "")).upper() for element in root if element.tag.rpartition("}")[2] == "grid_field"]
     if not {"grid_specification", "grid_data"} <= elements.keys() or not {"LON", "LAT"} < set(names):

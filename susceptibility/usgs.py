@@ -350,7 +350,7 @@ def _pixel_areas_m2(grid: Grid) -> NDArray[np.float64]:
     """Area of one pixel of each row on the ellipsoid, m2."""
     import pyproj
 
-    geod = pyproj.CRS.from_user_input(grid.crs).get_geod()
+    geod = pyproj.CRS.from_user_input(grid.crs).get_geod() or pyproj.Geod(ellps="WGS84")
     areas = np.empty(grid.rows)
     for row in range(grid.rows):
         west, north = grid.map_coordinates(float(row), 0.0)

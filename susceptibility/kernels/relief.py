@@ -11,6 +11,7 @@ Arithmetic is float64, except that the extremes of float32 elevations are found 
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,9 +46,9 @@ def _raise_to_largest(values: _Elevation, rows: int, cols: int) -> None:
 
 
 @kernel
-def _add_up(values: _Elevation, rows: int, cols: int) -> _Elevation:
+def _add_up(values: NDArray[Any], rows: int, cols: int) -> NDArray[Any]:
     """Return the sum of the `rows` x `cols` values from each value downward and to the right; `values` are lost."""
-    sums = np.zeros(values.shape, values.dtype)
+    sums = np.zeros_like(values)
     last_col = values.shape[1] - cols + 1
     for row in range(values.shape[0]):
         span, done = 1, 0
