@@ -17,13 +17,11 @@ from numpy.typing import NDArray
 from insar.grid import Grid, same_crs
 from insar.layers import row_slices
 from susceptibility.burning import point_cells
+from susceptibility.coverage import cell_coverage, dissolve, mapped_cells, subtract_polygons
 from susceptibility.errors import InputError
 from susceptibility.inventory import Inventory, InventoryKind
 
 SQUARE_METRES_PER_KM2 = 1e6
-
-_NEGLIGIBLE = 1e-12
-"""Part of a cell that rounding may leave where a polygon does not reach."""
 
 _LEAST_SEEN = 1e-9
 """Part of a polygon that rounding of coordinates, some 1e-9 m, may leave of it where all of it is hidden."""
@@ -70,78 +68,6 @@ class UnitDensity:
     def observed_share(self) -> NDArray[np.float64]:
         """(unit,) observed area over area, 0 to 1; NaN for a unit without area."""
         return _ratio(self.observed_area_m2, self.area_m2)
-
-
-def dissolve(polygons: NDArray[np.object_]) -> NDArray[np.object_]:
-    """Polygons that cover the same ground as others but do not overlap.
-
-    Parameters
-    ----------
-    polygons
-        (polygon,) valid shapely polygons or multipolygons.
-
-    Returns
-    -------
-    (polygon,)
-        Those that meet no other as they are; of those that do, the union of each connected group.
-    """
-    import shapely
-    from scipy.sparse import coo_array
-    from scipy.sparse.csgraph import connected_components
-
-    parts = shapely.get_parts(polygons)
-    parts = parts[shapely.area(parts) > 0.0]
-    first, second = shapely.STRtree(parts).query(parts, predicate="intersects")
-    links = coo_array((np.ones(first.size, np.int8), (first, second)), shape=(parts.size, parts.size))
-    groups, group = connected_components(links, directed=False)
-    sizes = np.bincount(group, minlength=groups)
-    alone = sizes[group] == 1
-    order = np.flatnonzero(~alone)[np.argsort(group[~alone], kind="stable")]
-    starts = np.flatnonzero(np.diff(group[order], prepend=-1))
-    united = [shapely.union_all(parts[members]) for members in np.split(order, starts[1:])] if order.size else []
-    dissolved = np.empty(int(alone.sum()) + len(united), object)
-    dissolved[: int(alone.sum())] = parts[alone]
-    dissolved[int(alone.sum()) :] = united
-    return dissolved
-
-
-def cell_coverage(polygons: NDArray[np.object_], grid: Grid) -> NDArray[np.float64]:
-    """Part of each cell that polygons cover, exactly.
-
-    Parameters
-    ----------
-    polygons
-        (polygon,) valid shapely polygons in the grid's coordinate reference system. Where they overlap the ground
-        counts once.
-    grid
-        North up or rotated.
-
-    Returns
-    -------
-    (row, col) float64
-        0 to 1; the areal density of a cell.
-    """
-    import shapely
-
-    from susceptibility.kernels.coverage import add_coverage
-
-    coverage = np.zeros(grid.shape, np.float64)
-    parts = shapely.get_parts(dissolve(polygons))
-    parts = parts[shapely.get_type_id(parts) == shapely.GeometryType.POLYGON]
-    if not parts.size:
-        return coverage
-    rings, polygon_of_ring = shapely.get_rings(parts, return_index=True)
-    vertices, ring_of_vertex = shapely.get_coordinates(rings, return_index=True)
-    y, x = grid.pixel_coordinates(vertices[:, 0], vertices[:, 1])
-    add_coverage(
-        np.ascontiguousarray(x),
-        np.ascontiguousarray(y),
-        np.searchsorted(ring_of_vertex, np.arange(rings.size + 1)).astype(np.int64),
-        np.searchsorted(polygon_of_ring, np.arange(parts.size + 1)).astype(np.int64),
-        _NEGLIGIBLE,
-        coverage,
-    )
-    return np.minimum(coverage, 1.0, out=coverage)
 
 
 def density_of_labels(
@@ -268,40 +194,6 @@ def density_of_polygons(
         polygons = subtract_polygons(polygons, unobserved)
     covered = _shared_areas(units, polygons)
     return UnitDensity(area, observed, covered, landslides, (landslides > 0) | (covered > 0.0))
-
-
-def mapped_cells(mapped: NDArray[np.object_], grid: Grid) -> NDArray[np.bool_]:
-    """Cells whose centre lies on ground that an inventory speaks of (`Inventory.mapped`): (row, col)."""
-    from rasterio import features
-
-    burnt = features.rasterize(
-        ((shape, 1) for shape in mapped), out_shape=grid.shape, transform=grid.transform, dtype="uint8"
-    )
-    return np.asarray(burnt, np.bool_)
-
-
-def subtract_polygons(polygons: NDArray[np.object_], taken: NDArray[np.object_]) -> NDArray[np.object_]:
-    """What is left of each polygon without the ground that others take: (polygon,), empty where nothing is."""
-    import shapely
-
-    left = polygons.copy()
-    index, taker = shapely.STRtree(taken).query(polygons, predicate="intersects")
-    order = np.argsort(index, kind="stable")
-    index, taker = index[order], taker[order]
-    starts = np.flatnonzero(np.diff(index, prepend=-1))
-    for place, takers in zip(index[starts], np.split(taker, starts[1:]), strict=False):
-        left[place] = _polygonal(shapely.difference(polygons[place], shapely.union_all(taken[takers])))
-    return left
-
-
-def _polygonal(shape: object) -> object:
-    """The polygons of a geometry, without the lines and points at which a difference may leave it."""
-    import shapely
-
-    if shapely.get_type_id(shape) in {shapely.GeometryType.POLYGON, shapely.GeometryType.MULTIPOLYGON}:
-        return shape
-    parts = shapely.get_parts(shape)
-    return shapely.multipolygons(parts[shapely.get_type_id(parts) == shapely.GeometryType.POLYGON])
 
 
 def _shared_areas(units: NDArray[np.object_], polygons: NDArray[np.object_]) -> NDArray[np.float64]:

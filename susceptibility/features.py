@@ -6,33 +6,29 @@ that memory does not grow with the number of features. Unknown is NaN, from the 
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from insar.grid import Grid
-from insar.layers import LAYERS, row_slices
-from susceptibility.errors import InputError, MissingInputError, OptionError
+from insar.layers import row_slices
+from susceptibility.errors import InputError, OptionError
 from susceptibility.factors import FACTORS
-from susceptibility.publishing import checksum
+from susceptibility.insar_layers import open_result
 from susceptibility.storage import Resampling, metric_grid_of, open_aligned
 from susceptibility.workers import Progress
 
 if TYPE_CHECKING:
-    from susceptibility.recipe import InsarSource, Recipe
+    from susceptibility.recipe import Recipe
 
 logger = logging.getLogger(__name__)
 
 ROWS_AT_ONCE = 256
-
-NOT_QUANTITIES = {"bit flags", "class"}
-"""Units of layers whose numbers cannot be averaged or compared."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,86 +205,22 @@ def _insar_features(recipe: Recipe) -> list[Feature]:
         return []
     from susceptibility.recipe import absolute_name
 
-    listed = _listed_layers(source.path)
+    result = open_result(source.path)
     features = []
     for name, absolute in [(name, False) for name in source.layers] + [(name, True) for name in source.absolute]:
-        path = source.path / "layers" / f"{name}.tif"
-        if not path.is_file():
-            raise MissingInputError(
-                path,
-                required=f"the layer {name!r} of an insar result",
-                found="only " + (", ".join(_present_layers(source)) or "an empty folder"),
-                remedy="Correct the layers of [factors.insar], or run insar so that it makes the layer",
-            )
-        tags = _tags(path)
-        entry = listed.get(name, {})
-        if "sha256" in entry and entry["sha256"] != checksum(path):
-            logger.warning("%s: not the file that the manifest describes; it was changed since insar wrote it", path)
-        known = LAYERS.get(name)
-        unit = _agreed_unit(path, tags.get("UNITS"), entry.get("unit"), known.unit if known else None)
-        if unit in NOT_QUANTITIES:
-            raise OptionError(
-                f"[factors.insar] layer {name!r}",
-                required="a layer that is a quantity",
-                found=f"{unit}",
-                remedy="Leave it out of the layers",
-            )
-        description = tags.get("DESCRIPTION") or str(entry.get("description", name))
-        sign = tags.get("SIGN") or entry.get("sign")
+        layer = result.quantity(name)
         features.append(
             Feature(
                 absolute_name(name) if absolute else name,
-                unit,
-                f"Absolute value of: {description}" if absolute else description,
+                layer.unit,
+                f"Absolute value of: {layer.description}" if absolute else layer.description,
                 "insar",
-                path,
+                layer.path,
                 absolute=absolute,
-                sign=None if absolute else sign,
+                sign=None if absolute else layer.sign,
             )
         )
     return features
-
-
-def _listed_layers(folder: Path) -> dict[str, dict[str, Any]]:
-    """Layers as the manifest of an insar result describes them; nothing where it has none."""
-    if not (folder / "layers").is_dir():
-        raise MissingInputError(
-            folder,
-            required="a result folder of insar, with layers/<name>.tif in it",
-            found="no folder 'layers' there",
-            remedy="Give the folder that `insar run -o` wrote",
-        )
-    path = folder / "manifest.json"
-    if not path.is_file():
-        logger.warning("%s: no manifest.json; units are taken from the layers themselves", folder)
-        return {}
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise InputError(
-            path, required="the manifest of an insar result", found=str(error), remedy="Run insar again"
-        ) from error
-    layers = content.get("layers", {}) if isinstance(content, dict) else {}
-    if isinstance(layers, list):
-        layers = {str(entry.get("name")): entry for entry in layers if isinstance(entry, dict)}
-    return {str(name): entry for name, entry in layers.items() if isinstance(entry, dict)}
-
-
-def _present_layers(source: InsarSource) -> list[str]:
-    return sorted(path.stem for path in (source.path / "layers").glob("*.tif"))
-
-
-def _agreed_unit(path: Path, tagged: str | None, listed: str | None, defined: str | None) -> str:
-    """Unit of a layer, where its tag, the manifest and the definition of the layer must not differ."""
-    stated = {unit for unit in (tagged, listed, defined) if unit}
-    if len(stated) > 1:
-        raise InputError(
-            path,
-            required=f"one unit: its tag says {tagged!r}, the manifest {listed!r}, the definition {defined!r}",
-            found="units that differ",
-            remedy="Run insar again, or mend the file's UNITS tag",
-        )
-    return stated.pop() if stated else ""
 
 
 def _tags(path: Path) -> dict[str, str]:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from insar.grid import Grid, same_crs
 from insar.layers import row_slices
 from susceptibility.burning import point_cells
-from susceptibility.density import subtract_polygons
+from susceptibility.coverage import subtract_polygons
 from susceptibility.errors import InputError
 from susceptibility.inventory import Inventory, InventoryKind
 from susceptibility.inventory_files import mask_polygons

@@ -93,6 +93,34 @@ def _twice_signed_area(x: _Places, y: _Places) -> float:
 
 
 @kernel
+def _window(
+    x: _Places, y: _Places, ring_starts: _Starts, first_ring: int, last_ring: int, rows: int, cols: int
+) -> tuple[int, int, NDArray[np.float64]]:
+    """First row and column, and part that is covered, of the cells around one polygon; no cells beside the grid."""
+    outline = slice(ring_starts[first_ring], ring_starts[first_ring + 1])
+    left = max(0, math.floor(x[outline].min()))
+    right = min(cols, math.ceil(x[outline].max()))
+    top = max(0, math.floor(y[outline].min()))
+    bottom = min(rows, math.ceil(y[outline].max()))
+    if left >= right or top >= bottom:
+        return 0, 0, np.zeros((0, 0), np.float64)
+    rises = np.zeros((bottom - top, right - left + 1), np.float64)
+    for ring in range(first_ring, last_ring):
+        ring_x = x[ring_starts[ring] : ring_starts[ring + 1]]
+        ring_y = y[ring_starts[ring] : ring_starts[ring + 1]]
+        area = _twice_signed_area(ring_x, ring_y)
+        if area == 0.0:
+            continue
+        # With y down, the inside lies right of an edge that runs down where the ring's area is negative.
+        sign = -1.0 if (area > 0.0) == (ring == first_ring) else 1.0
+        _add_ring(rises, ring_x, ring_y, left, top, sign)
+    for row in range(bottom - top):
+        for col in range(1, right - left):
+            rises[row, col] += rises[row, col - 1]
+    return top, left, rises[:, :-1]
+
+
+@kernel
 def add_coverage(
     x: _Places,
     y: _Places,
@@ -109,27 +137,43 @@ def add_coverage(
     """
     rows, cols = coverage.shape
     for polygon in range(polygon_starts.size - 1):
-        outline = slice(ring_starts[polygon_starts[polygon]], ring_starts[polygon_starts[polygon] + 1])
-        left = max(0, math.floor(x[outline].min()))
-        right = min(cols, math.ceil(x[outline].max()))
-        top = max(0, math.floor(y[outline].min()))
-        bottom = min(rows, math.ceil(y[outline].max()))
-        if left >= right or top >= bottom:
-            continue
-        rises = np.zeros((bottom - top, right - left + 1), np.float64)
-        for ring in range(polygon_starts[polygon], polygon_starts[polygon + 1]):
-            ring_x = x[ring_starts[ring] : ring_starts[ring + 1]]
-            ring_y = y[ring_starts[ring] : ring_starts[ring + 1]]
-            area = _twice_signed_area(ring_x, ring_y)
-            if area == 0.0:
-                continue
-            is_outline = ring == polygon_starts[polygon]
-            # With y down, the inside lies right of an edge that runs down where the ring's area is negative.
-            sign = -1.0 if (area > 0.0) == is_outline else 1.0
-            _add_ring(rises, ring_x, ring_y, left, top, sign)
-        for row in range(bottom - top):
-            total = 0.0
-            for col in range(right - left):
-                total += rises[row, col]
-                if total > negligible:
-                    coverage[top + row, left + col] += min(total, 1.0)
+        top, left, covered = _window(
+            x, y, ring_starts, polygon_starts[polygon], polygon_starts[polygon + 1], rows, cols
+        )
+        for row in range(covered.shape[0]):
+            for col in range(covered.shape[1]):
+                if covered[row, col] > negligible:
+                    coverage[top + row, left + col] += min(covered[row, col], 1.0)
+
+
+@kernel
+def list_coverage(
+    x: _Places,
+    y: _Places,
+    ring_starts: _Starts,
+    polygon_starts: _Starts,
+    negligible: float,
+    rows: int,
+    cols: int,
+    polygons: NDArray[np.int64],
+    cells: NDArray[np.int64],
+    parts: NDArray[np.float64],
+) -> int:
+    """List the cells that each polygon covers, of a grid of `rows` x `cols`; parameters as `add_coverage`.
+
+    Entry e says that polygon ``polygons[e]`` covers ``parts[e]`` of the cell with the flat index ``cells[e]``. Returns
+    the number of entries; the arrays must be as long as the polygons' bounding boxes have cells.
+    """
+    found = 0
+    for polygon in range(polygon_starts.size - 1):
+        top, left, covered = _window(
+            x, y, ring_starts, polygon_starts[polygon], polygon_starts[polygon + 1], rows, cols
+        )
+        for row in range(covered.shape[0]):
+            for col in range(covered.shape[1]):
+                if covered[row, col] > negligible:
+                    polygons[found] = polygon
+                    cells[found] = np.int64(top + row) * cols + left + col
+                    parts[found] = min(covered[row, col], 1.0)
+                    found += 1
+    return found

@@ -13,13 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from insar.grid import Grid
-from susceptibility.density import (
-    cell_coverage,
-    density_of_labels,
-    density_of_polygons,
-    dissolve,
-    subtract_polygons,
-)
+from susceptibility.coverage import cell_coverage, covered_cells, dissolve, subtract_polygons
+from susceptibility.density import density_of_labels, density_of_polygons
 from susceptibility.errors import InputError
 from susceptibility.inventory import Inventory, InventoryKind
 from susceptibility.inventory_files import mask_polygons
@@ -201,3 +196,25 @@ def test_what_does_not_fit_is_refused() -> None:
     bow_tie = shapely.Polygon([(0, 0), (10, 10), (10, 0), (0, 10)])
     with pytest.raises(InputError, match="valid polygons with an area; found 1 others"):
         density_of_polygons(slide, array_of([bow_tie]), UTM)
+
+
+@settings(max_examples=40)
+@given(shapes=st.lists(polygons(), min_size=1, max_size=4))
+def test_listed_cells_are_those_of_each_polygon(shapes: list[Any]) -> None:
+    listed = np.zeros((len(shapes), GRID.rows * GRID.cols))
+    for piece in covered_cells(array_of(shapes), GRID):
+        np.add.at(listed, (piece.polygons, piece.cells), piece.parts)
+    for index, shape in enumerate(shapes):
+        np.testing.assert_allclose(listed[index].reshape(GRID.shape), brute_coverage([shape], GRID), atol=1e-9)
+
+
+def test_pieces_of_the_list_add_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    shapes = array_of(
+        [shapely.box(500_000, 3_999_000 + 90 * step, 501_150, 3_999_050 + 90 * step) for step in range(9)]
+    )
+    (whole,) = covered_cells(shapes, GRID)
+    monkeypatch.setattr("susceptibility.coverage._LISTED_CELLS", 30)
+    pieces = list(covered_cells(shapes, GRID))
+    assert len(pieces) > 3
+    for name in ("polygons", "cells", "parts"):
+        np.testing.assert_array_equal(np.concatenate([getattr(piece, name) for piece in pieces]), getattr(whole, name))

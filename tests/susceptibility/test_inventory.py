@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from insar.grid import Grid
 from insar.layers import LayerDefinition, write_layer
-from susceptibility.density import cell_coverage, mapped_cells
+from susceptibility.coverage import cell_coverage, mapped_cells
 from susceptibility.errors import InputError, MissingInputError, OptionError
 from susceptibility.inventory import (
     ABSENCE,

@@ -75,7 +75,7 @@ def test_feature_sets_name_groups_and_features() -> None:
         ({"factors": {"dem": "d", "insar": {"path": "o"}}}, "at least one layer"),
         ({"factors": {"dem": "d", "terrain": []}}, "at least one factor"),
         ({"factors": {}}, r"'factors\.dem': required this key"),
-        ({"inventory": {"path": "x", "kind": "lines"}}, "'points' or 'polygons'; found 'lines'"),
+        ({"inventory": {"path": "x", "kind": "lines"}}, "'points', 'polygons' or 'raster'; found 'lines'"),
         ({"map": {"classes": 1}}, "greater than or equal to 2"),
     ],
 )
