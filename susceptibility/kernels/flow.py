@@ -291,7 +291,7 @@ def spread_cells(
                 inflows[row, col] = _DONE
                 steepest = 0.0
                 for way in range(8):
-                    shares[way] = 0.0
+                    shares[way] = -1.0  # not below; a share may be as small as nothing, and its neighbour waits for it
                     other_row, other_col = row + ROW_STEPS[way], col + COL_STEPS[way]
                     if other_row < 0 or other_col < 0 or other_row >= rows or other_col >= cols:
                         continue
@@ -305,12 +305,12 @@ def spread_cells(
                     steepest = 1.0
                 total = 0.0
                 for way in range(8):
-                    if shares[way] > 0.0:
+                    if shares[way] >= 0.0:
                         # Relative to the steepest: a power of a small descent itself may come to nothing.
                         shares[way] = (shares[way] / steepest) ** exponent
                         total += shares[way]
                 for way in range(8):
-                    if shares[way] == 0.0:
+                    if shares[way] < 0.0:
                         continue
                     other_row, other_col = row + ROW_STEPS[way], col + COL_STEPS[way]
                     cells[other_row, other_col] += cells[row, col] * (shares[way] / total)
