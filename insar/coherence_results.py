@@ -28,11 +28,11 @@ from insar.placement import Placement, place_stack, place_stack_on
 from insar.readers import open_stack
 from insar.readers.slc import empty_images, looks_like_slcs, open_slcs
 from insar.result import ResultFolder
-from insar.siblings import DEFAULT_REJECTION_RATE, SiblingEstimator
+from insar.siblings import SiblingEstimator
 from insar.slc import SlcStack
 from insar.stack import Pair, Stack
 from insar.stopwatch import Stopwatch
-from insar.windows import DEFAULT_WINDOW, ONE_LOOK, SIBLING_WINDOW, Looks, Window
+from insar.windows import DEFAULT_REJECTION_RATE, DEFAULT_WINDOW, ONE_LOOK, SIBLING_WINDOW, Looks, Window
 from insar.writers.manifest import write_derived_manifest
 
 logger = logging.getLogger(__name__)

@@ -356,7 +356,7 @@ def _pairs(result: ResultFolder) -> list[str]:
     elif isinstance(result.summary.get("pairs"), Sequence):
         season = set(result.summary.get("season_pairs") or [])
         bars = [
-            _bar(str(pair["name"]), "season" if pair["name"] in season else "history", pair.get("mean_coherence"))
+            _bar(str(pair["name"]), "season" if pair["name"] in season else "pair", pair.get("mean_coherence"))
             for pair in result.summary["pairs"]
         ]
     if not bars:

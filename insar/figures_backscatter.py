@@ -48,7 +48,9 @@ def draw_differences(counts: Mapping[str, Sequence[int]], limits_db: tuple[float
         )
     axes.axvline(0.0, color=INK, linewidth=0.8)
     if shown:
-        axes.set_xlim(min(each[0] for each in shown), max(each[-1] for each in shown))
+        # Half a bin beyond: all pixels may be in one.
+        half = 0.5 * (limits_db[1] - limits_db[0]) / max(len(pixels) for pixels in counts.values())
+        axes.set_xlim(min(each[0] for each in shown) - half, max(each[-1] for each in shown) + half)
         axes.legend(fontsize=SMALL_TEXT, frameon=False)
     axes.set_ylim(bottom=0.0)
     axes.set_xlabel("After the event minus before (dB)", color=INK)

@@ -15,9 +15,8 @@ from insar.intensity_ratio import LEVEL_MEMBERS, ratio_bounds
 from insar.kernels.coherence import PRODUCTS, multiply_cells
 from insar.kernels.siblings import average_alike, describe_history, sum_siblings
 from insar.temporal_coherence import REACH, estimate_temporal_coherence
-from insar.windows import ONE_LOOK, SIBLING_WINDOW, Looks, Window
+from insar.windows import DEFAULT_REJECTION_RATE, ONE_LOOK, SIBLING_WINDOW, Looks, Window
 
-DEFAULT_REJECTION_RATE = 0.05
 DEFAULT_LEAST_IMAGES = 6
 DEFAULT_LEAST_SIBLINGS = 10
 

@@ -52,3 +52,6 @@ ONE_LOOK = Looks(1, 1)
 DEFAULT_WINDOW = Window(5, 5)
 SIBLING_WINDOW = Window(31, 31)
 """Wider than most landslides: where the window lies within one, its siblings have lost their coherence with it."""
+
+DEFAULT_REJECTION_RATE = 0.05
+"""Share of the pixels of a uniform field that are not taken for siblings of one another."""

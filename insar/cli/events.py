@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -10,10 +11,10 @@ import typer
 
 from insar.backscatter import DEFAULT_MIN_IMAGES, DEFAULT_POST_DAYS, DEFAULT_PRE_DAYS
 from insar.cli.logs import set_up_logging
-from insar.cli.options import OutputFolder, Overwrite, Quiet, Verbose, takes_parameters
+from insar.cli.options import OutputFolder, Overwrite, Quiet, Verbose, takes_parameters, with_options
 from insar.cli.progress import progress_bars
 from insar.simulate.event_parameters import EventParameters
-from insar.windows import DEFAULT_WINDOW, ONE_LOOK, SIBLING_WINDOW, Looks, Window
+from insar.windows import DEFAULT_REJECTION_RATE, DEFAULT_WINDOW, ONE_LOOK, SIBLING_WINDOW, Looks, Window
 
 if TYPE_CHECKING:
     from insar.coherence_results import ImageOptions, MapOptions
@@ -25,6 +26,11 @@ _PLACE = "Output"
 _MACHINE = "Machine"
 _TERRAIN = "Layover and shadow"
 
+
+def _spaced(size: tuple[int, int]) -> str:
+    return f"{size[0]} {size[1]}"
+
+
 Sources = Annotated[
     list[Path],
     typer.Argument(
@@ -34,83 +40,119 @@ Sources = Annotated[
     ),
 ]
 Event = Annotated[str, typer.Option("--event", metavar="DATE", help="Day of the event, YYYYMMDD.")]
-Processor = Annotated[
-    str,
-    typer.Option(
-        help="Layout of the input: auto, isce, snap or gdal for complex images; a processor of `insar run` for a stack."
-    ),
-]
-Polarisation = Annotated[
-    str | None, typer.Option(help="VV, VH, HH or HV, where the input has several.", rich_help_panel=_IMAGES)
-]
-Subswath = Annotated[
-    str | None, typer.Option(help="IW1, IW2 or IW3, where the input has several.", rich_help_panel=_IMAGES)
-]
-WindowSize = Annotated[
-    tuple[int, int],
-    typer.Option("--window", metavar="ROWS COLS", help="Window of the boxcar coherence, odd.", rich_help_panel=_IMAGES),
-]
-LooksTaken = Annotated[
-    tuple[int, int],
-    typer.Option(
-        "--looks",
-        metavar="ROWS COLS",
-        help="Pixels taken together before the window, azimuth and range: 3 9 is topsStack's grid with these looks.",
-        rich_help_panel=_IMAGES,
-    ),
-]
-RemoveFringe = Annotated[
-    bool, typer.Option("--remove-fringe", help="Take out the local fringe within the window.", rich_help_panel=_IMAGES)
-]
-Sibling = Annotated[
-    bool,
-    typer.Option(
-        "--sibling/--no-sibling",
-        help="Sibling coherence, too, where at least six images are there to choose siblings by.",
-        rich_help_panel=_IMAGES,
-    ),
-]
-SiblingWindow = Annotated[
-    tuple[int, int],
-    typer.Option(metavar="ROWS COLS", help="Window that siblings are looked for in, odd.", rich_help_panel=_IMAGES),
-]
-FalseRejectionRate = Annotated[
-    float, typer.Option(help="Share of true siblings that the test may reject.", rich_help_panel=_IMAGES)
-]
-Crs = Annotated[
-    str | None,
-    typer.Option(
-        help="CRS of the result; the stack's own, or EPSG:4326 for radar coordinates.", rich_help_panel=_PLACE
-    ),
-]
-Resolution = Annotated[
-    float | None, typer.Option(help="Pixel size of the result, in units of its CRS.", rich_help_panel=_PLACE)
-]
-Bbox = Annotated[
-    tuple[float, float, float, float] | None,
-    typer.Option(metavar="W S E N", help="Part of the map to write, in degrees.", rich_help_panel=_PLACE),
-]
-Like = Annotated[
-    Path | None,
-    typer.Option(
-        help="Result folder or raster whose grid the layers get, such as that of `insar run`.", rich_help_panel=_PLACE
-    ),
-]
-Workers = Annotated[
-    int | None, typer.Option(help="Threads, all processors by default.", min=1, rich_help_panel=_MACHINE)
-]
-MemoryLimit = Annotated[str | None, typer.Option(help="Memory for blocks, such as 4GB.", rich_help_panel=_MACHINE)]
-Cluster = Annotated[
-    str,
-    typer.Option(
-        help="Where blocks are computed: local, the address of a dask scheduler, or slurm.", rich_help_panel=_MACHINE
-    ),
-]
+IMAGE_OPTIONS: dict[str, Any] = {
+    "processor": Annotated[
+        str | None,
+        typer.Option(
+            help="Layout of the input: isce, snap or gdal for complex images; a processor of `insar run` for a stack."
+        ),
+    ],
+    "polarisation": Annotated[
+        str | None, typer.Option(help="VV, VH, HH or HV, where the input has several.", rich_help_panel=_IMAGES)
+    ],
+    "subswath": Annotated[
+        str | None, typer.Option(help="IW1, IW2 or IW3, where the input has several.", rich_help_panel=_IMAGES)
+    ],
+    "window": Annotated[
+        tuple[int, int] | None,
+        typer.Option(
+            metavar="ROWS COLS",
+            help=f"Window of the boxcar coherence, odd; by default {_spaced(DEFAULT_WINDOW)}.",
+            rich_help_panel=_IMAGES,
+        ),
+    ],
+    "looks": Annotated[
+        tuple[int, int] | None,
+        typer.Option(
+            metavar="ROWS COLS",
+            help="Pixels taken together before the window, azimuth and range: 3 9 is topsStack's grid with these "
+            f"looks; by default {_spaced(ONE_LOOK)}.",
+            rich_help_panel=_IMAGES,
+        ),
+    ],
+    "remove_fringe": Annotated[
+        bool | None,
+        typer.Option("--remove-fringe", help="Take out the local fringe within the window.", rich_help_panel=_IMAGES),
+    ],
+    "sibling": Annotated[
+        bool | None,
+        typer.Option(
+            "--sibling/--no-sibling",
+            help="Sibling coherence, too, where at least six images are there to choose siblings by; made by default.",
+            rich_help_panel=_IMAGES,
+        ),
+    ],
+    "sibling_window": Annotated[
+        tuple[int, int] | None,
+        typer.Option(
+            metavar="ROWS COLS",
+            help=f"Window that siblings are looked for in, odd; by default {_spaced(SIBLING_WINDOW)}.",
+            rich_help_panel=_IMAGES,
+        ),
+    ],
+    "false_rejection_rate": Annotated[
+        float | None,
+        typer.Option(
+            help=f"Share of true siblings that the test may reject; by default {DEFAULT_REJECTION_RATE}.",
+            rich_help_panel=_IMAGES,
+        ),
+    ],
+}
+PLACE_OPTIONS: dict[str, Any] = {
+    "crs": Annotated[
+        str | None,
+        typer.Option(
+            help="CRS of the result; the stack's own, or EPSG:4326 for radar coordinates.", rich_help_panel=_PLACE
+        ),
+    ],
+    "resolution": Annotated[
+        float | None, typer.Option(help="Pixel size of the result, in units of its CRS.", rich_help_panel=_PLACE)
+    ],
+    "bbox": Annotated[
+        tuple[float, float, float, float] | None,
+        typer.Option(metavar="W S E N", help="Part of the map to write, in degrees.", rich_help_panel=_PLACE),
+    ],
+    "like": Annotated[
+        Path | None,
+        typer.Option(
+            help="Result folder or raster whose grid the layers get, such as that of `insar run`.",
+            rich_help_panel=_PLACE,
+        ),
+    ],
+}
+MACHINE_OPTIONS: dict[str, Any] = {
+    "workers": Annotated[
+        int | None, typer.Option(help="Threads, all processors by default.", min=1, rich_help_panel=_MACHINE)
+    ],
+    "memory_limit": Annotated[
+        str | None, typer.Option(help="Memory for blocks, such as 4GB.", rich_help_panel=_MACHINE)
+    ],
+    "cluster": Annotated[
+        str | None,
+        typer.Option(
+            help="Where blocks are computed: local (by default), the address of a dask scheduler, or slurm.",
+            rich_help_panel=_MACHINE,
+        ),
+    ],
+}
+"""Options that several commands have, by their names; what is not given is left to the options' own defaults."""
 
 
+def _takes(*groups: dict[str, Any]) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Give a command the options of some groups; those that were given arrive as `shared`."""
+    options = {name: option for group in groups for name, option in group.items()}
+    return lambda command: with_options(command, "shared", options)
+
+
+def _of(group: dict[str, Any], shared: dict[str, Any]) -> dict[str, Any]:
+    return {name: shared[name] for name in group if shared[name] is not None}
+
+
+@_takes(IMAGE_OPTIONS, PLACE_OPTIONS, MACHINE_OPTIONS)
 def coherence(
     sources: Sources,
     output: OutputFolder,
+    shared: dict[str, Any],
     connections: Annotated[int, typer.Option(help="Pairs of each date with so many later ones.")] = 1,
     max_temporal_days: Annotated[float | None, typer.Option(help="Longest temporal baseline.")] = None,
     pairs: Annotated[
@@ -124,22 +166,6 @@ def coherence(
         tuple[str, str] | None,
         typer.Option(metavar="FIRST LAST", help="Median coherence and mean amplitude of this season, too."),
     ] = None,
-    processor: Processor = "auto",
-    polarisation: Polarisation = None,
-    subswath: Subswath = None,
-    window: WindowSize = DEFAULT_WINDOW,
-    looks: LooksTaken = ONE_LOOK,
-    remove_fringe: RemoveFringe = False,
-    sibling: Sibling = True,
-    sibling_window: SiblingWindow = SIBLING_WINDOW,
-    false_rejection_rate: FalseRejectionRate = 0.05,
-    crs: Crs = None,
-    resolution: Resolution = None,
-    bbox: Bbox = None,
-    like: Like = None,
-    workers: Workers = None,
-    memory_limit: MemoryLimit = None,
-    cluster: Cluster = "local",
     overwrite: Overwrite = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
@@ -155,17 +181,14 @@ def coherence(
         event=_day(event, "--event"),
         season=None if season is None else (_parsed(season[0], "--season"), _parsed(season[1], "--season")),
     )
-    images = _images(
-        processor, polarisation, subswath, window, looks, remove_fringe, sibling, sibling_window, false_rejection_rate
-    )
     with progress_bars(quiet=quiet) as progress:
         folder = map_coherence(
             sources,
             output,
             options,
-            images=images,
-            place=_place(crs, resolution, bbox, like),
-            machine=_machine(workers, memory_limit, cluster),
+            images=_images(shared),
+            place=_place(shared),
+            machine=_machine(shared),
             overwrite=overwrite,
             progress=progress,
         )
@@ -173,10 +196,12 @@ def coherence(
         typer.echo(folder / "report.html")
 
 
+@_takes(IMAGE_OPTIONS, PLACE_OPTIONS, MACHINE_OPTIONS)
 def damage(
     sources: Sources,
     event: Event,
     output: OutputFolder,
+    shared: dict[str, Any],
     pre_pairs: Annotated[
         str | None, typer.Option(help="Pairs before the event, YYYYMMDD_YYYYMMDD, separated by commas.")
     ] = None,
@@ -191,22 +216,6 @@ def damage(
     false_alarm_rate: Annotated[
         float, typer.Option(help="Share of undamaged pixels that the mask of significant loss may hold.")
     ] = 0.01,
-    processor: Processor = "auto",
-    polarisation: Polarisation = None,
-    subswath: Subswath = None,
-    window: WindowSize = DEFAULT_WINDOW,
-    looks: LooksTaken = ONE_LOOK,
-    remove_fringe: RemoveFringe = False,
-    sibling: Sibling = True,
-    sibling_window: SiblingWindow = SIBLING_WINDOW,
-    false_rejection_rate: FalseRejectionRate = 0.05,
-    crs: Crs = None,
-    resolution: Resolution = None,
-    bbox: Bbox = None,
-    like: Like = None,
-    workers: Workers = None,
-    memory_limit: MemoryLimit = None,
-    cluster: Cluster = "local",
     overwrite: Overwrite = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
@@ -223,18 +232,15 @@ def damage(
         post=_pairs(post_pairs, "--post-pairs"),
         until=_day(until, "--until"),
     )
-    images = _images(
-        processor, polarisation, subswath, window, looks, remove_fringe, sibling, sibling_window, false_rejection_rate
-    )
     with progress_bars(quiet=quiet) as progress:
         folder = map_damage(
             sources,
             output,
             chosen,
             DamageOptions(histogram_matching=histogram_matching, false_alarm_rate=false_alarm_rate),
-            images=images,
-            place=_place(crs, resolution, bbox, like),
-            machine=_machine(workers, memory_limit, cluster),
+            images=_images(shared),
+            place=_place(shared),
+            machine=_machine(shared),
             overwrite=overwrite,
             progress=progress,
         )
@@ -242,6 +248,7 @@ def damage(
         typer.echo(folder / "report.html")
 
 
+@_takes(MACHINE_OPTIONS)
 def backscatter(
     files: Annotated[
         list[Path],
@@ -252,6 +259,7 @@ def backscatter(
     ],
     event: Event,
     output: OutputFolder,
+    shared: dict[str, Any],
     pre_days: Annotated[
         tuple[int, int],
         typer.Option(metavar="FAR NEAR", help="Images from so many to so many days before the event."),
@@ -292,9 +300,6 @@ def backscatter(
             rich_help_panel=_TERRAIN,
         ),
     ] = None,
-    workers: Workers = None,
-    memory_limit: MemoryLimit = None,
-    cluster: Cluster = "local",
     overwrite: Overwrite = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
@@ -323,7 +328,7 @@ def backscatter(
             options,
             reading=reading,
             mask=MaskOptions(dem, incidence, incidence_file, heading),
-            machine=_machine(workers, memory_limit, cluster),
+            machine=_machine(shared),
             overwrite=overwrite,
             progress=progress,
         )
@@ -389,44 +394,28 @@ def simulate_event(
     typer.echo(folder)
 
 
-def _images(
-    processor: str,
-    polarisation: str | None,
-    subswath: str | None,
-    window: tuple[int, int],
-    looks: tuple[int, int],
-    remove_fringe: bool,
-    sibling: bool,
-    sibling_window: tuple[int, int],
-    false_rejection_rate: float,
-) -> ImageOptions:
+def _images(shared: dict[str, Any]) -> ImageOptions:
     from insar.coherence_results import ImageOptions
 
-    return ImageOptions(
-        processor,
-        polarisation,
-        subswath,
-        Window(*window).check("--window"),
-        Looks(*looks).check("--looks"),
-        remove_fringe,
-        sibling,
-        Window(*sibling_window).check("--sibling-window"),
-        false_rejection_rate,
-    )
+    given = _of(IMAGE_OPTIONS, shared)
+    for name, option in (("window", "--window"), ("sibling_window", "--sibling-window")):
+        if name in given:
+            given[name] = Window(*given[name]).check(option)
+    if "looks" in given:
+        given["looks"] = Looks(*given["looks"]).check()
+    return ImageOptions(**given)
 
 
-def _place(
-    crs: str | None, resolution: float | None, bbox: tuple[float, float, float, float] | None, like: Path | None
-) -> MapOptions:
+def _place(shared: dict[str, Any]) -> MapOptions:
     from insar.coherence_results import MapOptions
 
-    return MapOptions(crs, resolution, bbox, like)
+    return MapOptions(**_of(PLACE_OPTIONS, shared))
 
 
-def _machine(workers: int | None, memory_limit: str | None, cluster: str) -> Machine:
+def _machine(shared: dict[str, Any]) -> Machine:
     from insar.layer_run import Machine
 
-    return Machine(workers, memory_limit, cluster)
+    return Machine(**_of(MACHINE_OPTIONS, shared))
 
 
 def _parsed(text: str, option: str) -> date:

@@ -63,7 +63,7 @@ def takes_settings(command: Callable[..., None]) -> Callable[..., None]:
         for name in Settings.model_fields
         if name != "stack"
     }
-    return _with_options(command, "settings", options)
+    return with_options(command, "settings", options)
 
 
 def _flag(name: str) -> str:
@@ -91,14 +91,14 @@ def takes_parameters(kind: type[DataclassInstance]) -> Callable[[Callable[..., N
                 rich_help_panel=f"The scene (explained in {kind.__module__}.{kind.__name__})",
             ),
         ]
-    return lambda command: _with_options(command, "parameters", options)
+    return lambda command: with_options(command, "parameters", options)
 
 
-def _with_options(command: Callable[..., None], group: str, options: dict[str, Any]) -> Callable[..., None]:
+def with_options(command: Callable[..., None], group: str, options: dict[str, Any]) -> Callable[..., None]:
     """A command whose argument `group`, a dictionary, is filled from options of their own."""
     own = inspect.signature(command, eval_str=True).parameters
 
-    def with_options(**given: Any) -> None:
+    def called(**given: Any) -> None:
         arguments = {name: given[name] for name in own if name != group}
         command(**arguments, **{group: {name: given[name] for name in options}})
 
@@ -108,9 +108,9 @@ def _with_options(command: Callable[..., None], group: str, options: dict[str, A
         inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
         for name, annotation in options.items()
     ]
-    with_options.__name__ = command.__name__
-    with_options.__doc__ = command.__doc__
+    called.__name__ = command.__name__
+    called.__doc__ = command.__doc__
     # typer reads the signature and the annotations, not the function.
-    with_options.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
-    with_options.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
-    return with_options
+    called.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    called.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    return called
