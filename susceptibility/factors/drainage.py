@@ -12,8 +12,8 @@ Where it is flatter than `DrainageOptions.least_tangent`, that takes the place o
 NaN on the outermost ring and beside cells without data.
 
 Densities are those within a circle around each cell: length of streams over the area inside of which the terrain is
-known. `catchment_cut` marks cells whose catchment may go on beyond the raster: there areas, ``a`` and steepness are
-lower bounds.
+known. `catchment_cut` marks cells whose catchment, by the steepest way down, may go on beyond the raster: there areas,
+``a`` and steepness are lower bounds.
 """
 
 from __future__ import annotations
@@ -28,10 +28,12 @@ from numpy.typing import NDArray
 
 from insar.grid import Grid
 from insar.layers import LayerDefinition
+from susceptibility.distances import distance_to_cells
 from susceptibility.errors import OptionError
 from susceptibility.factors.flow import FREEMAN_EXPONENT, Flow, divide_flow, route_flow
 from susceptibility.factors.steepness import (
     CONCAVITY,
+    mean_of_segments,
     node_steepness,
     segment_steepness_by_gradient,
     segment_steepness_by_integral,
@@ -186,8 +188,13 @@ def channel_steepness(streams: Streams, options: DrainageOptions) -> NDArray[np.
 
 
 def segment_steepness(streams: Streams, options: DrainageOptions) -> dict[str, NDArray[np.float64]]:
-    """Steepness of each segment by both methods, ``ksn_gradient`` and ``ksn_integral``, as fields of its line."""
+    """Steepness of each segment, (segment,), by the names of the fields of its line.
+
+    ``ksn`` is the mean of its nodes by the method of the options, ``ksn_gradient`` and ``ksn_integral`` are those of
+    the segment by either method.
+    """
     return {
+        "ksn": mean_of_segments(streams, channel_steepness(streams, options)),
         "ksn_gradient": segment_steepness_by_gradient(streams, options.concavity),
         "ksn_integral": segment_steepness_by_integral(streams, options.concavity),
     }
@@ -253,14 +260,11 @@ def _spread_to_hillslopes(flow: Flow, streams: Streams, values: NDArray[np.float
 
 
 def _distance_to_river(flow: Flow, streams: Streams) -> NDArray[np.float32]:
-    from scipy.ndimage import distance_transform_edt
-
     if streams.cell.size == 0:
         return np.full(flow.grid.shape, np.nan, np.float32)
-    width_m, height_m = flow.grid.resolution
-    distance = distance_transform_edt(~streams.mask(), sampling=(height_m, width_m)).astype(np.float32)
+    distance = distance_to_cells(streams.mask(), flow.grid)
     distance[flow.cells == 0] = np.nan
-    return np.asarray(distance)
+    return distance
 
 
 def _circle(grid: Grid, radius_m: float) -> NDArray[np.int64]:

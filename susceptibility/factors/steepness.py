@@ -64,9 +64,13 @@ def node_steepness(streams: Streams, concavity: float = CONCAVITY) -> _Values:
 
 def segment_steepness_by_gradient(streams: Streams, concavity: float = CONCAVITY) -> _Values:
     """Mean of `node_steepness` along each segment, (segment,); NaN where no node has any."""
-    steepness = node_steepness(streams, concavity)
-    known = np.isfinite(steepness)
-    total = np.bincount(streams.segment[known], steepness[known], minlength=streams.segments)
+    return mean_of_segments(streams, node_steepness(streams, concavity))
+
+
+def mean_of_segments(streams: Streams, values: _Values) -> _Values:
+    """Mean over the nodes of each segment whose value is known, (segment,); NaN where there are none."""
+    known = np.isfinite(values)
+    total = np.bincount(streams.segment[known], values[known], minlength=streams.segments)
     count = np.bincount(streams.segment[known], minlength=streams.segments)
     return np.where(count > 0, total / np.maximum(count, 1), np.nan)
 

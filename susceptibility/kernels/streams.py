@@ -205,31 +205,52 @@ def sum_in_circles(
 
 
 @kernel
+def _ends_of_runs(known: NDArray[np.bool_]) -> tuple[_Numbers, _Numbers]:
+    """Columns at which runs of known cells begin and end in turn, and where those of each row start in that list."""
+    height, width = known.shape
+    starts = np.zeros(height + 1, np.int64)
+    for row in range(height):
+        before = False
+        ends = 0
+        for col in range(width):
+            ends += known[row, col] != before
+            before = known[row, col]
+        starts[row + 1] = starts[row] + ends + before
+    cols = np.empty(starts[height], np.int64)
+    place = 0
+    for row in range(height):
+        before = False
+        for col in range(width):
+            if known[row, col] != before:
+                cols[place] = col
+                place += 1
+            before = known[row, col]
+        if before:
+            cols[place] = width
+            place += 1
+    return cols, starts
+
+
+@kernel
 def count_in_circles(known: NDArray[np.bool_], half_widths: _Numbers, out: NDArray[np.int64]) -> None:
     """Number of known cells within a circle around every cell; see `sum_in_circles`.
 
     Known cells come in runs along a row, and the number of a run's cells within so many columns is a trapezium: two
-    running sums of its four corners.
+    running sums of its four corners. The cost goes with the circle's height and the number of runs.
     """
     height, width = out.shape
     reach = half_widths.size // 2
     widest = np.max(half_widths)
-    corners = np.zeros(width + 2 * widest + 3, np.int64)
+    run_ends, starts = _ends_of_runs(known)
+    corners = np.zeros(width + 2 * widest + 2, np.int64)
     for row in range(height):
         corners[:] = 0
-        for part in range(half_widths.size):
-            source = row + part - reach
-            if source < 0 or source >= height:
-                continue
-            half = half_widths[part]
-            before = False
-            for col in range(width + 1):
-                now = col < width and known[source, col]
-                if now != before:
-                    sign = 1 if now else -1
-                    corners[widest + col - half] += sign
-                    corners[widest + col + half + 1] -= sign
-                before = now
+        for source in range(max(row - reach, 0), min(row + reach + 1, height)):
+            half = half_widths[source - row + reach]
+            for place in range(starts[source], starts[source + 1]):
+                sign = 1 if (place - starts[source]) % 2 == 0 else -1
+                corners[widest + run_ends[place] - half] += sign
+                corners[widest + run_ends[place] + half + 1] -= sign
         slope = np.int64(0)
         running = np.int64(0)
         for place in range(width + widest):

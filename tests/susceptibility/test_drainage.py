@@ -155,10 +155,18 @@ def test_names_choose_and_their_order_does_not_matter() -> None:
         np.testing.assert_array_equal(values, every[name])
 
 
-def test_segments_have_both_steepnesses() -> None:
+def test_segments_have_the_steepness_of_the_options_and_that_of_both_methods() -> None:
     streams = extract_streams(route_flow(rough_terrain(40, 44, 5), metric_grid(40, 44)), least_cells=20)
-    fields = segment_steepness(streams, DrainageOptions())
+    options = DrainageOptions(reach_m=60.0)
+    fields = segment_steepness(streams, options)
     assert {values.size for values in fields.values()} == {streams.segments}
+    smoothed = channel_steepness(streams, options)
+    for segment in range(streams.segments):
+        own = smoothed[streams.segment == segment]
+        expected = own[np.isfinite(own)].mean() if np.isfinite(own).any() else np.nan
+        assert fields["ksn"][segment] == pytest.approx(expected, nan_ok=True)
+    by_method = channel_steepness(streams, DrainageOptions(steepness="segment-integral"))
+    np.testing.assert_array_equal(by_method, fields["ksn_integral"][streams.segment])
 
 
 def test_densities_take_a_radius_smaller_than_a_cell() -> None:

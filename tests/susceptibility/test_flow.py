@@ -7,6 +7,10 @@ from typing import Any
 import numpy as np
 import pytest
 from affine import Affine
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import array_shapes
+from hypothesis.extra.numpy import arrays as hypothesis_arrays
 from numpy.typing import NDArray
 
 from insar.grid import Grid
@@ -252,6 +256,25 @@ def test_kernels_do_the_same_uncompiled(dtype: type) -> None:
     np.testing.assert_array_equal(rim, flow.is_cut)
     np.testing.assert_allclose(divided, divide_flow(flow), rtol=1e-12)
     assert flow.filled.dtype == dtype
+
+
+@given(
+    elevation=hypothesis_arrays(
+        np.float32,
+        array_shapes(min_dims=2, max_dims=2, max_side=9),
+        elements=st.sampled_from([*map(float, range(8)), np.nan]),
+    )
+)
+def test_all_water_leaves_at_the_rim_however_level_the_ground(elevation: Array) -> None:
+    flow = route_flow(elevation, metric_grid(*elevation.shape))
+    np.testing.assert_array_equal(flow.filled, plain_fill(elevation))
+    rim = plain_rim(elevation)
+    for cell in np.ndindex(elevation.shape):
+        if np.isfinite(elevation[cell]):
+            assert rim[way_down(flow, *cell)[-1]]
+    leaving = flow.direction == kernels.OUTLET
+    assert flow.cells[leaving].sum() == np.isfinite(elevation).sum()
+    assert divide_flow(flow)[leaving].sum() == pytest.approx(np.isfinite(elevation).sum())
 
 
 def test_a_single_cell_and_a_terrain_without_any() -> None:
