@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from insar.grid import Grid
 
-_NEGLIGIBLE = 1e-12
-"""Part of a cell that rounding may leave where a polygon does not reach."""
+_NEGLIGIBLE = 1e-8
+"""Part of a cell that rounding may leave where a polygon ends: coordinates of 10**7 m are good to 10**-9 m."""
 
 _LISTED_CELLS = 4_000_000  # of the bounding boxes of polygons that are listed at once
 
@@ -46,15 +46,19 @@ def dissolve(polygons: NDArray[np.object_]) -> NDArray[np.object_]:
     Returns
     -------
     (polygon,)
-        Those that meet no other as they are; of those that do, the union of each connected group.
+        Those that share no ground with another as they are, taken apart; of the others the union of each group.
     """
     import shapely
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
 
     parts = shapely.get_parts(polygons)
-    parts = parts[shapely.area(parts) > 0.0]
+    parts = parts[_have_area(parts)]
     first, second = shapely.STRtree(parts).query(parts, predicate="intersects")
+    first, second = first[first < second], second[first < second]
+    # Patches of a raster meet in corners by the thousand; only shared ground needs a union.
+    share = ~shapely.touches(parts[first], parts[second])
+    first, second = first[share], second[share]
     links = coo_array((np.ones(first.size, np.int8), (first, second)), shape=(parts.size, parts.size))
     groups, group = connected_components(links, directed=False)
     sizes = np.bincount(group, minlength=groups)
@@ -113,7 +117,7 @@ def covered_cells(polygons: NDArray[np.object_], grid: Grid) -> Iterator[Covered
     from susceptibility.kernels.coverage import list_coverage
 
     parts, owners = shapely.get_parts(polygons, return_index=True)
-    areal = shapely.area(parts) > 0.0
+    areal = _have_area(parts)
     parts, owners = parts[areal], owners[areal]
     boxes = np.cumsum(_box_cells(parts, grid))
     start = 0
@@ -159,6 +163,15 @@ def _polygonal(shape: object) -> object:
         return shape
     parts = shapely.get_parts(shape)
     return shapely.multipolygons(parts[shapely.get_type_id(parts) == shapely.GeometryType.POLYGON])
+
+
+def _have_area(parts: NDArray[np.object_]) -> NDArray[np.bool_]:
+    """Which polygons cover any ground: (polygon,); corners at infinity are where a projection ends."""
+    import shapely
+
+    finite = np.isfinite(shapely.bounds(parts)).all(axis=1)
+    finite[finite] = shapely.area(parts[finite]) > 0.0
+    return np.asarray(finite, np.bool_)
 
 
 def _rings(

@@ -15,7 +15,7 @@ from affine import Affine
 from numpy.typing import NDArray
 
 from insar.grid import Grid, same_crs
-from insar.layers import row_slices
+from insar.layers import LayerDefinition, row_slices
 from susceptibility.burning import point_cells
 from susceptibility.coverage import cell_coverage, dissolve, mapped_cells, subtract_polygons
 from susceptibility.errors import InputError
@@ -24,9 +24,20 @@ from susceptibility.inventory import Inventory, InventoryKind
 SQUARE_METRES_PER_KM2 = 1e6
 
 _LEAST_SEEN = 1e-9
-"""Part of a polygon that rounding of coordinates, some 1e-9 m, may leave of it where all of it is hidden."""
+"""Part of a polygon that rounding of coordinates, some 1e-9 m, may leave where another ends at its border."""
 
 _ROWS_AT_ONCE = 512
+
+
+TARGETS: dict[str, LayerDefinition] = {
+    target.name: target
+    for target in (
+        LayerDefinition("landslide", "1", "1 where a landslide lies in the unit or covers some of it, else 0"),
+        LayerDefinition("lad", "1", "Areal density: area that landslides cover over observed area, 0 to 1"),
+        LayerDefinition("number_density", "1/km2", "Landslides over observed area"),
+    )
+}
+"""What a model may predict of a unit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +74,15 @@ class UnitDensity:
     def number_density_per_km2(self) -> NDArray[np.float64]:
         """(unit,) landslides per square kilometre of observed ground; NaN where nothing was observed."""
         return _ratio(self.landslides * SQUARE_METRES_PER_KM2, self.observed_area_m2)
+
+    def targets(self) -> dict[str, NDArray[np.float64]]:
+        """(unit,) each of `TARGETS`; NaN where nothing was observed, and no areal density for an inventory of points.
+
+        A unit of which a part was observed, without a landslide in it, is one without: weigh it by `observed_share`.
+        """
+        presence = np.where(self.observed_area_m2 > 0.0, self.is_touched.astype(np.float64), np.nan)
+        targets = {"landslide": presence, "number_density": self.number_density_per_km2}
+        return targets if np.isnan(self.landslide_area_m2).all() else targets | {"lad": self.areal_density}
 
     @property
     def observed_share(self) -> NDArray[np.float64]:
@@ -193,6 +213,7 @@ def density_of_polygons(
     if unobserved is not None:
         polygons = subtract_polygons(polygons, unobserved)
     covered = _shared_areas(units, polygons)
+    covered[covered <= _LEAST_SEEN * area] = 0.0  # of landslides that share no more than a border
     return UnitDensity(area, observed, covered, landslides, (landslides > 0) | (covered > 0.0))
 
 

@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from affine import Affine
 from numpy.typing import NDArray
 
 from insar.grid import Grid, same_crs
 from susceptibility.burning import burn_points, burn_polygons, point_cells
+from susceptibility.coverage import dissolve
 from susceptibility.errors import InputError, OptionError
 from susceptibility.inventory_dates import day_spans, lie_within
 from susceptibility.inventory_files import (
@@ -32,6 +32,7 @@ from susceptibility.inventory_files import (
     truth_values,
     with_short_edges,
 )
+from susceptibility.repeats import are_repeated, count_overlapping
 
 logger = logging.getLogger(__name__)
 
@@ -59,8 +60,6 @@ CENSUS_MEANINGS = {
 """What each count of an `InventoryCensus` means, for reports."""
 
 _ALWAYS_TOLD = 11  # of these counts; the others only where they are not 0
-
-_SAME_PLACE_DIGITS = 3  # coordinates in metres: places that are the same to the millimetre are one place
 
 
 class InventoryKind(StrEnum):
@@ -121,7 +120,7 @@ class Inventory:
     @property
     def is_duplicate(self) -> NDArray[np.bool_]:
         """(feature,) True where the same geometry, to the millimetre, came before with the same meaning."""
-        return _repeated(self.geometries, self.is_landslide, self.crs)
+        return are_repeated(self.geometries, self.is_landslide, self.crs)
 
     def select(self, chosen: NDArray[np.bool_]) -> Inventory:
         """Some of the features, by a (feature,) mask; the counts stay."""
@@ -181,6 +180,7 @@ def read_inventory(
     period: tuple[date | None, date | None] | None = None,
     landslide_classes: tuple[int, ...] | None = None,
     absence_classes: tuple[int, ...] = (),
+    mapped_area: Path | None = None,
 ) -> Inventory:
     """Read landslides from any vector file, a CSV table with coordinates or a raster, and bring them to a CRS.
 
@@ -206,6 +206,9 @@ def read_inventory(
         out. Places without landslides stay. Needs `date_field`.
     landslide_classes, absence_classes
         Of a raster; None for every class but 0 and `absence_classes`.
+    mapped_area
+        Polygons of the ground that was searched for landslides, with a CRS of their own: beyond them nothing is known.
+        None where the inventory is complete wherever it is used. A raster says so itself, by where it has no data.
 
     Raises
     ------
@@ -238,7 +241,20 @@ def read_inventory(
             + ("" if period is None else f"; {inventory.out_of_period} of other times, {inventory.undated} undated"),
             remedy="Check the file, the layer and the presence field" + ("" if period is None else ", and the period"),
         )
-    return inventory
+    return inventory if mapped_area is None else replace(inventory, mapped=_mapped_area(mapped_area, crs))
+
+
+def _mapped_area(path: Path, crs: str) -> NDArray[np.object_]:
+    import shapely
+
+    table = read_features(path, None, None, ())
+    shapes = table.geometries[~(shapely.is_missing(table.geometries) | shapely.is_empty(table.geometries))]
+    _, shapes, _ = _one_kind(path, shapes, InventoryKind.POLYGONS)
+    invalid = ~shapely.is_valid(shapes)
+    if invalid.any():
+        shapes, usable = repair_shapes(shapes, invalid)
+        shapes = shapes[usable]
+    return dissolve(shapes if same_crs(table.crs, crs) else project_shapes(shapes, table.crs, crs))
 
 
 def _check_options(
@@ -289,11 +305,18 @@ def _inventory_of_raster(
     if not same_crs(patches.crs, crs):
         shapes = project_shapes(with_short_edges(shapes), patches.crs, crs)
         mapped = None if mapped is None else project_shapes(with_short_edges(mapped), patches.crs, crs)
-    if shapes.size:
-        # Corners at which two pixels of a patch meet are valid; rounding in a projection may make them cross.
-        shapes = np.where(shapely.is_valid(shapes), shapes, shapely.make_valid(shapes))
+    # Corners at which two pixels of a patch meet are valid; rounding in a projection may make edges cross there.
+    shapes, usable = repair_shapes(shapes, ~shapely.is_valid(shapes))
     return Inventory(
-        path, InventoryKind.RASTER, shapes, patches.is_landslide, crs, len(shapes), empty=0, repaired=0, mapped=mapped
+        path,
+        InventoryKind.RASTER,
+        shapes[usable],
+        patches.is_landslide[usable],
+        crs,
+        len(shapes),
+        empty=0,
+        repaired=0,
+        mapped=mapped,
     )
 
 
@@ -394,32 +417,6 @@ def rasterize_inventory(inventory: Inventory, grid: Grid) -> tuple[NDArray[np.ui
         partly_hidden=inventory.partly_hidden,
     )
     return labels, census
-
-
-def count_overlapping(polygons: NDArray[np.object_]) -> int:
-    """Number of polygons that overlap another one by more than their borders."""
-    import shapely
-
-    first, second = shapely.STRtree(polygons).query(polygons, predicate="intersects")
-    apart = first < second
-    first, second = first[apart], second[apart]
-    shares = shapely.area(shapely.intersection(polygons[first], polygons[second])) > 0.0
-    return int(np.unique(np.concatenate([first[shares], second[shares]])).size)
-
-
-def _repeated(shapes: NDArray[np.object_], is_landslide: NDArray[np.bool_], crs: str) -> NDArray[np.bool_]:
-    import shapely
-
-    geographic = Grid(1, 1, Affine.identity(), crs).is_geographic
-    digits = _SAME_PLACE_DIGITS + (5 if geographic else 0)  # a degree is some 10**5 metres
-    rounded = shapely.transform(shapes, lambda xy: np.round(xy, digits) + 0.0)  # no -0.0 beside 0.0
-    keys = shapely.to_wkb(shapely.normalize(rounded))
-    seen: set[tuple[bytes, bool]] = set()
-    repeated = np.zeros(len(shapes), np.bool_)
-    for index, key in enumerate(zip(keys, is_landslide.tolist(), strict=True)):
-        repeated[index] = key in seen
-        seen.add(key)
-    return repeated
 
 
 def _burn(shapes: NDArray[np.object_], kind: InventoryKind, grid: Grid) -> tuple[NDArray[np.bool_], int, int]:

@@ -62,7 +62,7 @@ class UnitMotion:
     ----------
     cells
         (unit,) number of pixels; of a polygon the area it covers of the grid in pixels.
-    known_cells
+    valid_cells
         (unit,) of them those with a value.
     mean
         (unit,) of the known pixels, weighted by the area of theirs in the unit; NaN where none is known.
@@ -76,16 +76,27 @@ class UnitMotion:
     """
 
     cells: NDArray[np.float64]
-    known_cells: NDArray[np.float64]
+    valid_cells: NDArray[np.float64]
     mean: NDArray[np.float64]
     extreme: NDArray[np.float64]
     mean_std: NDArray[np.float64]
     moving_share: NDArray[np.float64]
 
     @property
-    def known_share(self) -> NDArray[np.float64]:
-        """(unit,) known over all pixels, 0 to 1; NaN for a unit without pixels."""
-        return _ratio(self.known_cells, self.cells)
+    def valid_share(self) -> NDArray[np.float64]:
+        """(unit,) pixels with a value over all pixels, 0 to 1; NaN for a unit without pixels."""
+        return _ratio(self.valid_cells, self.cells)
+
+    def by_statistic(self) -> dict[str, NDArray[np.float64]]:
+        """(unit,) values by the ending of their column's name in the joined table."""
+        return {
+            "mean": self.mean,
+            "sigma": self.mean_std,
+            "extreme": self.extreme,
+            "moving_share": self.moving_share,
+            "count": self.valid_cells,
+            "valid_share": self.valid_share,
+        }
 
 
 def motion_of_labels(
@@ -210,7 +221,7 @@ def _motion(sums: NDArray[np.float64], options: MotionOptions, *, has_sigma: boo
     tells_motion = has_sigma or options.threshold > 0.0
     return UnitMotion(
         cells=sums[:, columns.CELLS],
-        known_cells=known,
+        valid_cells=known,
         mean=_ratio(sums[:, columns.TOTAL], known),
         extreme=sums[:, columns.EXTREME],
         mean_std=_ratio(np.sqrt(variance), with_sigma) if has_sigma else unknown,

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from insar.grid import Grid, same_crs
 from insar.layers import row_slices
 from susceptibility.burning import point_cells
-from susceptibility.coverage import subtract_polygons
+from susceptibility.coverage import mapped_cells, subtract_polygons
 from susceptibility.errors import InputError
 from susceptibility.inventory import Inventory, InventoryKind
 from susceptibility.inventory_files import mask_polygons
@@ -83,13 +83,14 @@ def subtract_hidden(inventory: Inventory, hidden: NDArray[np.bool_], grid: Grid)
     hidden
         (row, col) from `hidden_cells`.
     grid
-        Of `hidden`. Beyond it nothing is hidden.
+        Of `hidden`. Landslides beyond it stay as they are.
 
     Returns
     -------
     Inventory
         Without the points in hidden cells and the polygons that are hidden altogether, its other polygons cut along
-        the cells; `hidden` and `partly_hidden` count them.
+        the cells; `hidden` and `partly_hidden` count them. Its mapped ground is what can be seen of it on the grid, so
+        that hidden ground belongs to no density.
 
     Raises
     ------
@@ -114,10 +115,14 @@ def subtract_hidden(inventory: Inventory, hidden: NDArray[np.bool_], grid: Grid)
         whole = shapely.area(inventory.geometries)
         shapes = subtract_polygons(inventory.geometries, mask_polygons(hidden, grid))
         left = shapely.area(shapes)
-        gone = (left <= _LEAST_PART * whole) & (left < whole)
+        gone = shapely.is_empty(shapes) | ((left <= _LEAST_PART * whole) & (left < whole))
         cut = ~gone & (left < whole * (1.0 - _LEAST_PART))
+    seen = ~hidden if inventory.mapped is None else ~hidden & mapped_cells(inventory.mapped, grid)
     cleaned = replace(
-        replace(inventory, geometries=shapes).select(~gone), hidden=int(gone.sum()), partly_hidden=int(cut.sum())
+        replace(inventory, geometries=shapes).select(~gone),
+        hidden=int(gone.sum()),
+        partly_hidden=int(cut.sum()),
+        mapped=mask_polygons(seen, grid),
     )
     if not cleaned.is_landslide.any():
         raise InputError(

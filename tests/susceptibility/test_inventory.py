@@ -17,8 +17,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from insar.grid import Grid
-from insar.layers import LayerDefinition, write_layer
+from insar.layers import LayerDefinition, read_layer_grid, write_layer
 from susceptibility.coverage import cell_coverage, mapped_cells
+from susceptibility.density import density_of_labels
 from susceptibility.errors import InputError, MissingInputError, OptionError
 from susceptibility.inventory import (
     ABSENCE,
@@ -326,3 +327,53 @@ def test_rasters_and_options_that_do_not_fit_are_refused(tmp_path: Path, grid: G
         read_inventory(write_shapes([point(1, 1)]), UTM, landslide_classes=(1,))
     with pytest.raises(OptionError, match="1 given as both"):
         read_inventory(path, UTM, landslide_classes=(1,), absence_classes=(1,))
+
+
+def test_a_mapped_area_comes_from_a_file_of_its_own(write_shapes: WriteShapes, grid: Grid) -> None:
+    path = write_shapes([point(1, 1)])
+    area = write_shapes([box(0, 0, 4, 4), box(2, 2, 6, 6)], name="area.gpkg")
+    inventory = read_inventory(path, UTM, mapped_area=area)
+    assert inventory.mapped is not None
+    assert shapely.area(inventory.mapped).sum() == pytest.approx((16 + 16 - 4) * 1e4)
+    with pytest.raises(InputError, match="required polygons"):
+        read_inventory(path, UTM, mapped_area=path)
+
+
+def test_the_published_points_of_ecuador_lie_in_their_study_area(shared_data: Path) -> None:
+    folder = shared_data / "ecuador"
+    inventory = read_inventory(
+        folder / "lsl.gpkg", "EPSG:32717", presence_field="lslpts", mapped_area=folder / "study_mask.gpkg"
+    )
+    assert (len(inventory.geometries), int(inventory.is_landslide.sum())) == (350, 175)
+    grid = read_layer_grid(folder / "ta.tif")
+    labels, census = rasterize_inventory(inventory, grid)
+    assert (census.landslide_cells, census.absence_cells, census.outside) == (175, 174, 0)
+    assert (census.duplicates, census.shared_cells) == (1, 1)  # one absence is in the file twice
+    assert inventory.mapped is not None
+    assert mapped_cells(inventory.mapped, grid)[labels > 0].mean() > 0.99
+    cells = np.mgrid[0 : grid.rows, 0 : grid.cols] // 50
+    units = (cells[0] * (grid.cols // 50 + 1) + cells[1] + 1).astype(np.int32)
+    found = density_of_labels(inventory, units, grid)
+    assert int(found.landslides.sum()) == 175
+    # The raster of the mapped area is as large as the polygon, within what its outline cuts of cells.
+    assert found.observed_area_m2.sum() == pytest.approx(shapely.area(inventory.mapped).sum(), rel=2e-3)
+
+
+def test_a_mapped_landslide_mask_of_emilia_as_an_inventory(shared_data: Path, tmp_path: Path) -> None:
+    import h5py
+
+    with h5py.File(shared_data / "sen12_emilia" / "italy_s1asc_4120.nc") as file:
+        mask = file["MASK"][0].T
+        x, y = file["x"][()], file["y"][()]
+    if y[1] > y[0]:
+        mask, y = mask[::-1], y[::-1]
+    step = float(x[1] - x[0])
+    grid = Grid(*mask.shape, Affine(step, 0.0, x[0] - step / 2, 0.0, -step, y[0] + step / 2), "EPSG:32632")
+    path = write_classes(tmp_path / "mask.tif", np.ascontiguousarray(mask), grid)
+    inventory = read_inventory(path, "EPSG:32632")
+    np.testing.assert_allclose(cell_coverage(inventory.geometries, grid), mask > 0, atol=1e-9)
+    units = np.ones(grid.shape, np.int32)
+    assert density_of_labels(inventory, units, grid).areal_density[0] == pytest.approx((mask > 0).mean())
+    projected = read_inventory(path, "EPSG:3035")
+    scale = shapely.area(projected.geometries).sum() / ((mask > 0).sum() * step * step)
+    assert scale == pytest.approx(1.0, abs=2e-3)  # equal-area against UTM at 1.2 degrees from its meridian

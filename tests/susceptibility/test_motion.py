@@ -51,7 +51,7 @@ def brute_motion(
     known = (weights > 0) & np.isfinite(values)
     judged = known & np.isfinite(sigma)
     v, s, w = values.astype(float), sigma.astype(float), weights.astype(float)
-    result = {"cells": w.sum(), "known_cells": w[known].sum()}
+    result = {"cells": w.sum(), "valid_cells": w[known].sum()}
     result["mean"] = np.average(v[known], weights=w[known]) if known.any() else np.nan
     result["extreme"] = v[known][np.argmax(np.abs(v[known]))] if known.any() else np.nan
     if judged.any():
@@ -85,7 +85,7 @@ def test_labels_equal_brute_force(seed: int, sigmas: float, threshold: float, co
     for unit in range(1, 7):
         assert_is(found, unit - 1, brute_motion(values, sigma, labels == unit, options))
     assert found.cells[5] == 0.0
-    assert np.isnan(found.known_share[5])
+    assert np.isnan(found.valid_share[5])
 
 
 @settings(max_examples=25)

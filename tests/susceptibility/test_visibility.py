@@ -12,6 +12,7 @@ from affine import Affine
 
 from insar.grid import Grid
 from insar.layers import LAYERS, write_layer
+from susceptibility.density import density_of_labels, density_of_polygons
 from susceptibility.errors import InputError
 from susceptibility.inventory import LANDSLIDE, Inventory, rasterize_inventory, read_inventory
 from susceptibility.visibility import hidden_cells, subtract_hidden
@@ -73,6 +74,20 @@ def test_points_are_left_out(write_shapes: WriteShapes, grid: Grid, hidden: np.n
     assert cleaned.is_landslide.tolist() == [True, False, False]  # what lies beyond the grid is not hidden
 
 
+def test_a_polygon_without_area_is_a_place_that_may_be_hidden(
+    write_shapes: WriteShapes, grid: Grid, hidden: np.ndarray
+) -> None:
+    flat = [
+        shapely.Polygon([(x, y), (x + 50.0, y), (x, y)])
+        for x, y in [(500_120.0, 3_999_550.0), (500_920.0, 3_999_550.0)]
+    ]
+    inventory = read_inventory(write_shapes([*flat, box(0, 0, 1, 1)]), UTM)
+    cleaned = subtract_hidden(inventory, hidden, grid)
+    assert (inventory.repaired, cleaned.hidden, len(cleaned.geometries)) == (2, 1, 2)
+    labels, _ = rasterize_inventory(cleaned, grid)
+    assert np.argwhere(labels == LANDSLIDE).tolist() == [[0, 0], [4, 1]]
+
+
 def test_nothing_hidden_changes_nothing(write_shapes: WriteShapes, grid: Grid) -> None:
     inventory = read_inventory(write_shapes([box(0.3, 0.2, 2, 2), box(3, 4.5, 5, 8)]), UTM)
     cleaned: Inventory = subtract_hidden(inventory, np.zeros(grid.shape, bool), grid)
@@ -86,3 +101,17 @@ def test_an_inventory_all_in_shadow_is_refused(write_shapes: WriteShapes, grid: 
         subtract_hidden(inventory, hidden, grid)
     with pytest.raises(InputError, match="hidden cells: required cells on a grid in EPSG:32633"):
         subtract_hidden(inventory, hidden[:4], grid)
+
+
+def test_hidden_ground_belongs_to_no_density(write_shapes: WriteShapes, grid: Grid, hidden: np.ndarray) -> None:
+    cleaned = subtract_hidden(read_inventory(write_shapes([box(3, 4.5, 5, 8)]), UTM), hidden, grid)
+    labels = np.repeat(np.arange(1, 6, dtype=np.int32), 2)[:, None] * np.ones((1, grid.cols), np.int32)
+    labels[:, 8:] += 5
+    found = density_of_labels(cleaned, labels, grid)
+    np.testing.assert_allclose(found.landslide_area_m2[[1, 2]], [15_000.0, 15_000.0])
+    np.testing.assert_allclose(found.areal_density[[1, 2]], [0.125, 0.125])  # of the 12 cells that are seen
+    np.testing.assert_allclose(found.observed_share[:5], 0.75)
+    assert np.isnan(found.targets()["landslide"][5:]).all()
+    units = np.array([box(2, 0, 4, 8), box(0, 8, 10, 12)], object)
+    by_polygons = density_of_polygons(cleaned, units, UTM)
+    np.testing.assert_allclose(by_polygons.areal_density, [0.125, np.nan])
