@@ -102,14 +102,22 @@ def _clockwise(from_cell: int, to_cell: int, cols: int) -> int:
 
 @kernel
 def half_basins(
-    downstream: _Cells, order: _Cells, upstream_cells: _Cells, main: _Cells, threshold: int, cols: int, basins: _Labels
+    downstream: _Cells,
+    order: _Cells,
+    upstream_cells: _Cells,
+    main: _Cells,
+    threshold: int,
+    together: bool,
+    cols: int,
+    basins: _Labels,
 ) -> None:
     """Number the two banks of each reach of the channels that drain at least `threshold` cells.
 
     A reach runs from one confluence to the next; that of a source goes on along the main donors up to the divide. What
     drains to it from the right, seen downstream, is ``2 reach + 1``; what drains to it from the left is ``2 reach``,
-    with the reach itself. The number of a reach is its lowest cell. What leaves the grid without a channel gets one
-    number, ``2 downstream.size``; cells without data get -1.
+    with the reach itself. The number of a reach is its lowest cell. Where water leaves the grid without a channel its
+    catchment has two banks likewise, or all these catchments are taken `together` as ``2 downstream.size``. Cells
+    without data get -1.
     """
     on_reach = np.zeros(downstream.size, np.bool_)
     branches = np.zeros(downstream.size, np.int8)
@@ -121,7 +129,7 @@ def half_basins(
         cell = order[position]
         receiver = downstream[cell]
         if receiver < 0:
-            on_reach[cell] = upstream_cells[cell] >= threshold
+            on_reach[cell] = upstream_cells[cell] >= threshold or not together
             basins[cell] = 2 * cell if on_reach[cell] else 2 * downstream.size
         elif on_reach[receiver] and main[receiver] == cell:
             on_reach[cell] = True
@@ -291,8 +299,20 @@ def absorb_small(
 
 
 @kernel
-def smooth_edges(labels: _Labels, groups: _Labels, smoothed: _Labels) -> None:
-    """Give each cell the label that most of the 3 x 3 cells around it have, of its own group; its own in a tie."""
+def smooth_edges(
+    labels: _Labels,
+    groups: _Labels,
+    sums: NDArray[np.float64],
+    east: NDArray[np.float32],
+    north: NDArray[np.float32],
+    weight: float,
+    smoothed: _Labels,
+) -> None:
+    """Give each cell to the unit of its group that it fits best of those within the 3 x 3 cells around it.
+
+    What counts is how many of these cells a unit has, its own one included, and `weight` times the cosine between the
+    cell's aspect ``(east, north)`` and the unit's mean; in a tie a cell stays where it is.
+    """
     rows, cols = labels.shape
     for row in range(rows):
         for col in range(cols):
@@ -300,22 +320,31 @@ def smooth_edges(labels: _Labels, groups: _Labels, smoothed: _Labels) -> None:
             smoothed[row, col] = own
             if own < 0:
                 continue
-            most = 0
-            for to_row in range(max(row - 1, 0), min(row + 2, rows)):
-                for to_col in range(max(col - 1, 0), min(col + 2, cols)):
-                    most += labels[to_row, to_col] == own
-            for to_row in range(max(row - 1, 0), min(row + 2, rows)):
-                for to_col in range(max(col - 1, 0), min(col + 2, cols)):
-                    label = labels[to_row, to_col]
-                    if label < 0 or label == smoothed[row, col] or groups[label] != groups[own]:
-                        continue
-                    count = 0
-                    for other_row in range(max(row - 1, 0), min(row + 2, rows)):
-                        for other_col in range(max(col - 1, 0), min(col + 2, cols)):
-                            count += labels[other_row, other_col] == label
-                    if count > most:
-                        most = count
-                        smoothed[row, col] = label
+            inside = True
+            for other_row in range(max(row - 1, 0), min(row + 2, rows)):
+                for other_col in range(max(col - 1, 0), min(col + 2, cols)):
+                    inside &= labels[other_row, other_col] == own
+            if inside:
+                continue
+            most = -np.inf
+            for first_row in range(max(row - 1, 0), min(row + 2, rows)):
+                for first_col in range(max(col - 1, 0), min(col + 2, cols)):
+                    # Its own label comes first, so that others have to be better.
+                    at_start = first_row == max(row - 1, 0) and first_col == max(col - 1, 0)
+                    for label in (own, labels[first_row, first_col]):
+                        if (label == own and not at_start) or label < 0 or groups[label] != groups[own]:
+                            continue
+                        fit = 0.0
+                        for other_row in range(max(row - 1, 0), min(row + 2, rows)):
+                            for other_col in range(max(col - 1, 0), min(col + 2, cols)):
+                                fit += labels[other_row, other_col] == label
+                        length = math.hypot(sums[label, 0], sums[label, 1])
+                        x, y = np.float64(east[row, col]), np.float64(north[row, col])
+                        if length > 0.0 and x * x + y * y > 0.5:
+                            fit += weight * (x * sums[label, 0] + y * sums[label, 1]) / length
+                        if fit > most:
+                            most = fit
+                            smoothed[row, col] = label
 
 
 @kernel

@@ -7,6 +7,7 @@ Notes
 -----
 1. Depressions are filled and each cell drains down its steepest of eight descents. The cells that a reach drains,
    from one confluence to the next, are its left and its right bank; the reach of a source goes on up to the divide.
+   Ground that drains to the edge of the data without a channel is one to begin with.
 2. The first channels drain `SlopeUnitOptions.channel_area_m2`, the next half of it, and so on to a quarter of
    `least_area_m2`. At each step only units are cut whose circular variance of aspect ``1 - |mean unit vector|`` is
    above `largest_variance` and that are large enough for two. Pieces that come out too small join the neighbour within
@@ -14,8 +15,11 @@ Notes
 3. Valley floors and other level ground: where most of the ground around a cell is less steep than `plain_slope_deg`,
    over at least `least_area_m2`, it is a plain. Plains are cut by the catchments of the first channels' reaches, never
    along a channel and never by aspect, which there is noise.
-4. Edges are smoothed by a majority of 3 x 3 cells; what that splits off, what is still too small, and what a single
-   other unit surrounds joins a neighbour.
+4. Parts of units that no disc of a tenth of the side of the smallest unit fits into go to the nearest unit. Then each
+   cell of an edge goes to the unit that it fits best: by how many of the 3 x 3 cells around it belong to it, and by
+   aspect. What that splits off and what is still too small joins a neighbour.
+5. Neighbours that come from the same first half-basin and face one way together, to three quarters of
+   `largest_variance`, are joined again. What a single other unit surrounds joins it.
 
 The result is the same whatever the number of threads: nothing depends on an order that is not that of the cells.
 """
@@ -40,6 +44,8 @@ from susceptibility.units.definition import UnitKind, Units, require_north_up
 _LEAST_CELLS = 4  # of a unit: an aspect needs a few
 _MOST_CELLS = 2**29  # half-basins are counted in 32 bits
 _LEAST_HALF_WIDTH = 0.1  # of a unit, everywhere, by the side of a square of the least area
+_SWEEPS = 3  # of smoothing; in each an edge may move by one cell
+_ASPECT_WEIGHT = 3.0  # of a cell's likeness in aspect to a unit, where each of the 3 x 3 cells around it weighs 1
 _LEAST_SHARED_BORDER = 0.2  # of neighbours that are joined for facing one way
 _JOINED_VARIANCE = 0.75  # of the largest variance, for neighbours together: what was cut needs a reason to be joined
 
@@ -130,7 +136,7 @@ def slope_units(elevation: NDArray[np.floating[Any]], grid: Grid, options: Slope
     is_plain = division.share_of(plain) > 0.5
 
     threshold = options.channel_area_m2 / cell_m2
-    banks = basins.banks(threshold)
+    banks = basins.banks(threshold, together=True)
     # Both banks of a plain are one: `banks` numbers them 2 n and 2 n + 1.
     division.cut(np.where(plain, banks & ~1, banks), np.ones(division.count, np.bool_), merge=True)
     first = division.labels.copy()
@@ -214,12 +220,19 @@ class _Basins:
         order = kernels.upstream_first(downstream)
         return cls(grid, downstream, order, *kernels.accumulate(downstream, order))
 
-    def banks(self, threshold_cells: float) -> NDArray[np.int32]:
+    def banks(self, threshold_cells: float, *, together: bool = False) -> NDArray[np.int32]:
         """(row, col) number of the half-basin, -1 without data; banks of a reach are an even number and the next."""
         basins = np.empty(self.downstream.size, np.int32)
         threshold = max(1, round(threshold_cells))
         kernels.half_basins(
-            self.downstream, self.order, self.upstream_cells, self.main, threshold, self.grid.cols, basins
+            self.downstream,
+            self.order,
+            self.upstream_cells,
+            self.main,
+            threshold,
+            together,
+            self.grid.cols,
+            basins,
         )
         return basins.reshape(self.grid.shape)
 
@@ -256,15 +269,22 @@ class _Division:
         former = self.labels
         self._number(former, parts, divided)
         if merge:
-            self._absorb(self.largest_part(former))
+            # A piece lies in one unit: whichever of its cells is asked.
+            groups = np.zeros(self.count, np.int32)
+            inside = self.labels >= 0
+            groups[self.labels[inside]] = former[inside]
+            self._absorb(groups)
 
     def smooth(self, plain: NDArray[np.bool_], smoothings: int) -> None:
         """Widen what is narrow and smooth edges, and join what is too small to a neighbour."""
         for _ in range(smoothings):
             widened = _widened(self.labels, max(1.0, _LEAST_HALF_WIDTH * np.sqrt(self.least_cells)))
             smoothed = np.empty_like(self.labels)
-            kernels.smooth_edges(widened, (self.share_of(plain) > 0.5).astype(np.int32), smoothed)
-            self._number(smoothed, smoothed, np.zeros(self.count, np.bool_))
+            groups = (self.share_of(plain) > 0.5).astype(np.int32)
+            for _ in range(_SWEEPS):
+                kernels.smooth_edges(widened, groups, self.sums, *self.aspect, _ASPECT_WEIGHT, smoothed)
+                widened, smoothed = smoothed, widened
+            self._number(widened, widened, np.zeros(self.count, np.bool_))
             self._absorb((self.share_of(plain) > 0.5).astype(np.int32))
         self._absorb(np.zeros(self.count, np.int32))
 

@@ -227,15 +227,15 @@ def test_banks_are_left_and_right_seen_downstream() -> None:
     upstream, main = kernels.accumulate(flat, order)
     assert upstream[cell[-1, 3]] == rows * cols
     basins = np.empty(flat.size, np.int32)
-    kernels.half_basins(flat, order, upstream, main, 100, cols, basins)
+    kernels.half_basins(flat, order, upstream, main, 100, True, cols, basins)
     assert (basins == 2 * flat.size).all()  # no channel drains so much
-    kernels.half_basins(flat, order, upstream, main, 20, cols, basins)
+    kernels.half_basins(flat, order, upstream, main, 20, False, cols, basins)
     banks = basins.reshape(rows, cols)
     # East is left of water that runs south; the reach is with its left bank, and goes on to the divide in row 0.
     assert (banks[:, 3:] % 2 == 0).all()
     assert (banks[1:, :3] % 2 == 1).all()
     assert len(np.unique(banks)) == 2
-    kernels.half_basins(flat, order, upstream, main, 6, cols, basins)
+    kernels.half_basins(flat, order, upstream, main, 6, False, cols, basins)
     banks = basins.reshape(rows, cols)
     # The tributary drains 6 cells: it divides the main channel in two reaches and has two banks itself, water from
     # the north being on its right.
