@@ -80,12 +80,12 @@ def lay_roads(
     edges = [np.arange(size) * size, np.arange(size) * size + size - 1, np.arange(size)]
     edges.append(size * (size - 1) + np.arange(size))
     ends = [_low_place(rng, elevation.ravel(), edge) for edge in edges]
-    lines = []
+    lines: list[Any] = []
     for first, last in [(0, 1), (2, 3), (0, 3)][:_ROADS]:
-        _, before = dijkstra(graph, directed=False, indices=ends[first], return_predecessors=True)
-        path = [int(ends[last])]
+        _, before = dijkstra(graph, directed=False, indices=[ends[first]], return_predecessors=True)
+        path = [ends[last]]
         while path[-1] != ends[first]:
-            path.append(int(before[path[-1]]))
+            path.append(int(before[0, path[-1]]))
         lines.append(shapely.simplify(shapely.linestrings(_centres(np.array(path), grid)), 10.0))
     return np.array(lines, object), {"road": np.arange(1, len(lines) + 1, dtype=np.int32)}
 
@@ -97,7 +97,7 @@ def lay_faults(rng: np.random.Generator, grid: Grid) -> _LinesAndFields:
     west, south, east, north = grid.bounds
     reach = math.hypot(east - west, north - south)
     strike = rng.uniform(0.0, math.pi)
-    lines = []
+    lines: list[Any] = []
     while len(lines) < _FAULTS:
         own = strike + rng.normal(0.0, 0.15)
         along = np.linspace(-reach, reach, 61)

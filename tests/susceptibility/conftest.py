@@ -42,9 +42,10 @@ def susceptibility(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixtur
 
 @pytest.fixture(scope="session")
 def simulated(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A study of 72 x 72 cells whose inventory depends on the rate; not to be changed."""
+    """A study of 72 x 72 cells whose inventory depends on slope, curvature and rate alone; not to be changed."""
     folder = tmp_path_factory.mktemp("simulated") / "study"
-    simulate_study(folder, SimulationOptions(size=72, landslides=160, seed=3))
+    options = SimulationOptions(size=72, landslides=160, seed=3, river_effect=0.0, fault_effect=0.0, rock_effect=0.0)
+    simulate_study(folder, options)
     return folder
 
 
