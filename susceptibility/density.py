@@ -20,6 +20,8 @@ from susceptibility.burning import point_cells
 from susceptibility.coverage import cell_coverage, dissolve, mapped_cells, subtract_polygons
 from susceptibility.errors import InputError
 from susceptibility.inventory import Inventory, InventoryKind
+from susceptibility.inventory_files import mask_polygons
+from susceptibility.units import Units
 
 SQUARE_METRES_PER_KM2 = 1e6
 
@@ -88,6 +90,32 @@ class UnitDensity:
     def observed_share(self) -> NDArray[np.float64]:
         """(unit,) observed area over area, 0 to 1; NaN for a unit without area."""
         return _ratio(self.observed_area_m2, self.area_m2)
+
+
+def density_of_units(inventory: Inventory, units: Units, *, observed: NDArray[np.bool_] | None = None) -> UnitDensity:
+    """Landslide density of mapping units: of their polygons where they have edges of their own, else of their cells.
+
+    Parameters
+    ----------
+    inventory
+        In the coordinate reference system of the units.
+    units
+        From `susceptibility.units`.
+    observed
+        (row, col) False where landslides could not have been seen; None where they could everywhere.
+
+    Raises
+    ------
+    InputError
+        Coordinate reference systems or shapes differ.
+    """
+    if units.shapes is None:
+        return density_of_labels(inventory, units.labels, units.grid, units=units.count, observed=observed)
+    unobserved = None
+    if observed is not None:
+        _check_shape("observed cells", observed, units.grid)
+        unobserved = mask_polygons(~observed, units.grid)
+    return density_of_polygons(inventory, units.shapes, str(units.grid.crs), unobserved=unobserved)
 
 
 def density_of_labels(
@@ -189,32 +217,78 @@ def density_of_polygons(
     _check_crs(inventory, crs)
     _check_units(units)
     area = shapely.area(units)
-    observed = area.copy()
     slides = inventory.geometries[inventory.is_landslide & ~inventory.is_duplicate]
-    mapped = inventory.mapped
-    if mapped is not None:
-        observed = _shared_areas(units, mapped if unobserved is None else subtract_polygons(mapped, unobserved))
-    elif unobserved is not None:
-        observed = area - _shared_areas(units, unobserved)
-    if mapped is not None or unobserved is not None:
-        # What rounding leaves of a unit that is hidden altogether is no ground that was seen.
-        observed[observed <= _LEAST_SEEN * area] = 0.0
+    ground = _Ground(inventory.mapped, unobserved)
+    observed = ground.areas(units)
+    # What rounding leaves of a unit that is hidden altogether is no ground that was seen.
+    observed[observed <= _LEAST_SEEN * area] = 0.0
     are_points = inventory.kind is InventoryKind.POINTS
-    places = slides if are_points else shapely.point_on_surface(slides)
-    if unobserved is not None:
-        hidden = np.unique(shapely.STRtree(unobserved).query(places, predicate="intersects")[0])
-        places = np.delete(places, hidden)
-    unit, _ = shapely.STRtree(places).query(units, predicate="intersects")
-    landslides = np.bincount(unit, minlength=units.size).astype(np.int64)
+    landslides = _points_of_units(ground.places(slides if are_points else shapely.point_on_surface(slides)), units)
     if are_points:
         covered = np.full(units.size, np.nan)
         return UnitDensity(area, observed, covered, landslides, landslides > 0)
-    polygons = dissolve(slides)
-    if unobserved is not None:
-        polygons = subtract_polygons(polygons, unobserved)
-    covered = _shared_areas(units, polygons)
+    covered = _shared_areas(units, ground.parts(dissolve(slides)))
     covered[covered <= _LEAST_SEEN * area] = 0.0  # of landslides that share no more than a border
     return UnitDensity(area, observed, covered, landslides, (landslides > 0) | (covered > 0.0))
+
+
+@dataclass(frozen=True, slots=True)
+class _Ground:
+    """Ground on which landslides could be found: mapped (None: all of it), less unobserved (None: nothing)."""
+
+    mapped: NDArray[np.object_] | None
+    unobserved: NDArray[np.object_] | None
+
+    def areas(self, units: NDArray[np.object_]) -> NDArray[np.float64]:
+        """Area of each unit's part on this ground: (unit,)."""
+        import shapely
+
+        if self.mapped is not None:
+            seen = self.mapped if self.unobserved is None else subtract_polygons(self.mapped, self.unobserved)
+            return _shared_areas(units, seen)
+        area = np.asarray(shapely.area(units), np.float64)
+        return area if self.unobserved is None else area - _shared_areas(units, self.unobserved)
+
+    def places(self, points: NDArray[np.object_]) -> NDArray[np.object_]:
+        """Those points that lie on this ground."""
+        seen = np.ones(points.size, np.bool_)
+        if self.mapped is not None:
+            seen = _meet(points, self.mapped)
+        if self.unobserved is not None:
+            seen &= ~_meet(points, self.unobserved)
+        return points[seen]
+
+    def parts(self, polygons: NDArray[np.object_]) -> NDArray[np.object_]:
+        """Parts on this ground of polygons that do not overlap each other, in any number of pieces."""
+        import shapely
+
+        parts = polygons
+        if self.mapped is not None:
+            polygon, piece = shapely.STRtree(self.mapped).query(parts, predicate="intersects")
+            parts = shapely.intersection(parts[polygon], self.mapped[piece])
+        return parts if self.unobserved is None else subtract_polygons(parts, self.unobserved)
+
+
+def _meet(points: NDArray[np.object_], polygons: NDArray[np.object_]) -> NDArray[np.bool_]:
+    import shapely
+
+    met = np.zeros(points.size, np.bool_)
+    met[shapely.STRtree(polygons).query(points, predicate="intersects")[0]] = True
+    return met
+
+
+def _points_of_units(points: NDArray[np.object_], units: NDArray[np.object_]) -> NDArray[np.int64]:
+    """Points in each unit: (unit,). One on a border that units share belongs to the first of them alone."""
+    import shapely
+
+    point, unit = shapely.STRtree(units).query(points, predicate="intersects")
+    on_border = shapely.touches(units[unit], points[point])
+    is_inside = np.zeros(points.size, np.bool_)
+    is_inside[point[~on_border]] = True
+    first = np.full(points.size, units.size)
+    np.minimum.at(first, point, unit)
+    counts = ~on_border | (~is_inside[point] & (unit == first[point]))
+    return np.bincount(unit[counts], minlength=units.size).astype(np.int64)
 
 
 def _shared_areas(units: NDArray[np.object_], polygons: NDArray[np.object_]) -> NDArray[np.float64]:

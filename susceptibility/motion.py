@@ -15,6 +15,7 @@ from insar.grid import Grid
 from insar.layers import row_slices
 from susceptibility.coverage import covered_cells
 from susceptibility.errors import InputError, OptionError
+from susceptibility.units import Units
 
 _ROWS_AT_ONCE = 512
 
@@ -97,6 +98,27 @@ class UnitMotion:
             "count": self.valid_cells,
             "valid_share": self.valid_share,
         }
+
+
+def motion_of_units(
+    values: NDArray[np.float32],
+    units: Units,
+    *,
+    sigma: NDArray[np.float32] | None = None,
+    options: MotionOptions | None = None,
+) -> UnitMotion:
+    """One layer on mapping units: on their polygons where they have edges of their own, else on their cells.
+
+    Parameters
+    ----------
+    values, sigma, options
+        As `motion_of_labels`, on the grid of the units.
+    units
+        From `susceptibility.units`.
+    """
+    if units.shapes is None:
+        return motion_of_labels(values, units.labels, sigma=sigma, units=units.count, options=options)
+    return motion_of_polygons(values, units.grid, units.shapes, sigma=sigma, options=options)
 
 
 def motion_of_labels(

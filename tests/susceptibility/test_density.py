@@ -14,10 +14,11 @@ from hypothesis import strategies as st
 
 from insar.grid import Grid
 from susceptibility.coverage import cell_coverage, covered_cells, dissolve, subtract_polygons
-from susceptibility.density import density_of_labels, density_of_polygons
+from susceptibility.density import density_of_labels, density_of_polygons, density_of_units
 from susceptibility.errors import InputError
 from susceptibility.inventory import Inventory, InventoryKind
 from susceptibility.inventory_files import mask_polygons
+from susceptibility.units import UnitKind, Units
 
 UTM = "EPSG:32633"
 GRID = Grid(10, 12, Affine(100.0, 0.0, 500_000.0, 0.0, -100.0, 4_000_000.0), UTM)
@@ -246,3 +247,52 @@ def test_what_lies_beyond_a_projection_covers_nothing() -> None:
     far = shapely.Polygon([(np.inf, np.inf), (np.inf, 0.0), (0.0, np.inf)])
     slide = shapely.box(500_000.0, 3_999_900.0, 500_050.0, 4_000_000.0)
     assert cell_coverage(array_of([far, slide]), GRID).sum() == pytest.approx(0.5)
+
+
+def test_units_are_taken_by_their_cells_or_by_their_shapes() -> None:
+    slide = inventory_of([shapely.box(500_050.0, 3_999_850.0, 500_250.0, 3_999_950.0)])
+    labels = np.repeat([[1, 2]], 10, axis=0).repeat(6, axis=1).astype(np.int32)
+    observed = np.ones(GRID.shape, bool)
+    observed[0, 1] = False
+    of_cells = density_of_units(slide, Units(UnitKind.SLOPE, GRID, labels, 3), observed=observed)
+    np.testing.assert_allclose(of_cells.landslide_area_m2, [15_000.0, 0.0, 0.0])
+    assert np.isnan(of_cells.areal_density[2])
+    shapes = array_of([shapely.box(500_000.0, 3_999_900.0, 500_150.0, 4_000_000.0)])
+    of_shapes = density_of_units(slide, Units(UnitKind.POLYGONS, GRID, labels, 1, shapes), observed=observed)
+    np.testing.assert_allclose(of_shapes.observed_area_m2, [10_000.0])
+    np.testing.assert_allclose(of_shapes.landslide_area_m2, [2_500.0])
+    np.testing.assert_allclose(of_shapes.targets()["lad"], [0.25])
+
+
+def test_a_point_on_the_border_of_units_counts_once() -> None:
+    cells = cells_of(GRID)
+    places = [(2.0, 3.5), (2.0, 3.0), (4.5, 4.5), (0.0, 0.0)]  # an edge, a corner of four, inside, the corner of one
+    points = [shapely.Point(*place(GRID, *at)) for at in places]
+    inventory = inventory_of(points, InventoryKind.POINTS)
+    found = density_of_polygons(inventory, cells.ravel(), UTM).landslides.reshape(GRID.shape)
+    assert [tuple(at) for at in np.argwhere(found)] == [(0, 0), (1, 2), (1, 3), (4, 4)]
+    assert found.sum() == 4
+    twice = density_of_polygons(inventory, array_of([cells[4, 4], cells[4, 4]]), UTM)
+    assert twice.landslides.tolist() == [1, 1]
+
+
+@settings(max_examples=30)
+@given(shapes=st.lists(polygons(), min_size=1, max_size=4), seed=st.integers(0, 1000))
+def test_landslides_beyond_the_mapped_ground_do_not_count(shapes: list[Any], seed: int) -> None:
+    shapes = [shape for shape in shapes if not shape.is_empty] or [shapely.box(500_010, 3_999_900, 500_050, 3_999_950)]
+    mapped = np.random.default_rng(seed).random(GRID.shape) < 0.6
+    hidden = np.random.default_rng(seed + 1).random(GRID.shape) < 0.2
+    labels = np.ones(GRID.shape, np.int32)
+    labels[:, 5:] = 2
+    inventory = inventory_of(shapes, mapped=mask_polygons(mapped, GRID))
+    by_labels = density_of_labels(inventory, labels, GRID, observed=~hidden)
+    cells = cells_of(GRID)
+    units = array_of([shapely.union_all(cells[labels == unit]) for unit in (1, 2)])
+    by_polygons = density_of_polygons(inventory, units, UTM, unobserved=mask_polygons(hidden, GRID))
+    seen = shapely.union_all(cells[mapped & ~hidden])
+    slides = shapely.union_all(shapes).intersection(seen)
+    for index, unit in enumerate(units):
+        expected = unit.intersection(slides).area / unit.intersection(seen).area
+        assert by_labels.areal_density[index] == pytest.approx(expected, abs=1e-6)
+        assert by_polygons.areal_density[index] == pytest.approx(expected, abs=1e-6)
+    np.testing.assert_allclose(by_polygons.observed_area_m2, by_labels.observed_area_m2)

@@ -16,7 +16,8 @@ from insar.grid import Grid
 from insar.layers import LAYERS, LayerDefinition, layer_definition, write_layer
 from susceptibility.errors import InputError, MissingInputError, OptionError
 from susceptibility.insar_layers import class_share_on_grid, open_result, values_on_grid
-from susceptibility.motion import MotionOptions, UnitMotion, motion_of_labels, motion_of_polygons
+from susceptibility.motion import MotionOptions, UnitMotion, motion_of_labels, motion_of_polygons, motion_of_units
+from susceptibility.units import UnitKind, Units
 
 UTM = "EPSG:32633"
 GRID = Grid(10, 12, Affine(100.0, 0.0, 500_000.0, 0.0, -100.0, 4_000_000.0), UTM)
@@ -111,8 +112,12 @@ def test_polygons_along_cells_equal_labels() -> None:
     units = array_of([shapely.union_all(cells[labels == unit]) for unit in range(1, 6)])
     by_polygons = motion_of_polygons(values, GRID, units, sigma=sigma)
     by_labels = motion_of_labels(values, labels, sigma=sigma)
+    of_cells = motion_of_units(values, Units(UnitKind.SLOPE, GRID, labels, 5), sigma=sigma)
+    of_shapes = motion_of_units(values, Units(UnitKind.POLYGONS, GRID, labels, 5, units), sigma=sigma)
     for name in UnitMotion.__dataclass_fields__:
         np.testing.assert_allclose(getattr(by_polygons, name), getattr(by_labels, name), rtol=1e-9, err_msg=name)
+        np.testing.assert_array_equal(getattr(of_cells, name), getattr(by_labels, name))
+        np.testing.assert_array_equal(getattr(of_shapes, name), getattr(by_polygons, name))
 
 
 @pytest.mark.parametrize("correlation", [0.0, 0.3, 1.0])
