@@ -41,6 +41,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -52,6 +53,7 @@ from susceptibility.errors import InputError, OptionError
 from susceptibility.factors.terrain import check_elevation
 from susceptibility.kernels import relief as kernels
 from susceptibility.projection import require_metric
+from susceptibility.workers import run_in_threads
 
 DEFINITIONS: dict[str, LayerDefinition] = {
     factor.name: factor
@@ -173,6 +175,8 @@ def relief_factors(
         The grid is not in metres, has another shape than the elevations, or these cannot be elevations in metres.
     """
     names = tuple(DEFINITIONS) if names is None else tuple(dict.fromkeys(names))
+    for name in names:
+        rows_needed(name, grid, windows)  # refuses a name that is unknown before anything is computed
     require_metric(grid, "grid of the elevations")
     if elevation.shape != grid.shape:
         raise InputError(
@@ -182,16 +186,14 @@ def relief_factors(
             remedy="Read the elevations and their grid from the same file",
         )
     check_elevation(elevation, "elevation")
-    factors: dict[str, NDArray[Any]] = {}
-    for name in names:
-        reach = rows_needed(name, grid, windows)
-        factor = np.empty(grid.shape, DEFINITIONS[name].dtype)
-        for rows in row_slices(grid.rows, _ROWS_AT_ONCE):
-            first, last = max(rows.start - reach, 0), min(rows.stop + reach, grid.rows)
-            beyond = (first - (rows.start - reach), rows.stop + reach - last)
-            surrounded = np.pad(elevation[first:last], (beyond, (0, 0)), constant_values=np.nan)
-            factor[rows] = relief_of_rows(name, surrounded, grid, windows)
-        factors[name] = factor
+    factors = {name: np.empty(grid.shape, DEFINITIONS[name].dtype) for name in names}
+    run_in_threads(
+        [
+            partial(_fill, name, elevation, grid, windows, rows, factor[rows])
+            for name, factor in factors.items()
+            for rows in row_slices(grid.rows, _ROWS_AT_ONCE)
+        ]
+    )
     return factors
 
 
@@ -233,6 +235,21 @@ def relief_of_rows(
     of_window = {"relief": kernels.relief_m, "tpi": kernels.position_m, "roughness": kernels.roughness_m}[name]
     of_window(elevation, rows // 2, cols // 2, least_cells, factor)
     return factor
+
+
+def _fill(
+    name: str,
+    elevation: NDArray[np.floating[Any]],
+    grid: Grid,
+    windows: Windows | None,
+    rows: slice,
+    factor: NDArray[Any],
+) -> None:
+    reach = rows_needed(name, grid, windows)
+    first, last = max(rows.start - reach, 0), min(rows.stop + reach, grid.rows)
+    beyond = (first - (rows.start - reach), rows.stop + reach - last)
+    surrounded = np.pad(elevation[first:last], (beyond, (0, 0)), constant_values=np.nan)
+    factor[...] = relief_of_rows(name, surrounded, grid, windows)
 
 
 def _odd_pixels(pixels: float) -> int:

@@ -180,23 +180,18 @@ def roughness_m(elevation: _Elevation, half_rows: int, half_cols: int, least_cel
 
 @kernel
 def _derivatives(
-    elevation: _Elevation, row: int, col: int, step_x_m: float, step_y_m: float
-) -> tuple[float, float, float, float]:
-    """Return p, q, r, t of `susceptibility.kernels.terrain`; all NaN where one of nine elevations is not finite."""
-    total = 0.0
-    for row_step in range(-1, 2):
-        for col_step in range(-1, 2):
-            total += elevation[row + row_step, col + col_step]
-    if not math.isfinite(total):
-        return math.nan, math.nan, math.nan, math.nan
-    west, east = np.float64(elevation[row, col - 1]), np.float64(elevation[row, col + 1])
-    above, below = np.float64(elevation[row - 1, col]), np.float64(elevation[row + 1, col])
-    centre = np.float64(elevation[row, col])
+    above: _Elevation, here: _Elevation, below: _Elevation, col: int, step_x_m: float, step_y_m: float
+) -> tuple[bool, float, float, float, float]:
+    """Return whether nine elevations are finite, and p, q, r, t of `susceptibility.kernels.terrain`."""
+    west, centre, east = np.float64(here[col]), np.float64(here[col + 1]), np.float64(here[col + 2])
+    north, south = np.float64(above[col + 1]), np.float64(below[col + 1])
+    corners = np.float64(above[col]) + np.float64(above[col + 2]) + np.float64(below[col]) + np.float64(below[col + 2])
+    total = west + centre + east + north + south + corners
     p = (east - west) / (2.0 * step_x_m)
-    q = (below - above) / (2.0 * step_y_m)
+    q = (south - north) / (2.0 * step_y_m)
     r = ((east - centre) - (centre - west)) / (step_x_m * step_x_m)
-    t = ((below - centre) - (centre - above)) / (step_y_m * step_y_m)
-    return p, q, r, t
+    t = ((south - centre) - (centre - north)) / (step_y_m * step_y_m)
+    return total - total == 0.0, p, q, r, t
 
 
 @kernel
@@ -205,24 +200,30 @@ def curvature_per_m(elevation: _Elevation, step_x_m: float, step_y_m: float, cur
     rows, cols = curvature.shape
     curvature[:, :] = np.nan
     for row in range(rows):
-        for col in range(1, cols - 1):
-            _, _, r, t = _derivatives(elevation, row + 1, col, step_x_m, step_y_m)
-            if not math.isnan(r):
-                curvature[row, col] = 0.0 - (r + t)  # so that level ground is 0, not -0
+        above, here, below, of_row = elevation[row], elevation[row + 1], elevation[row + 2], curvature[row]
+        for col in range(cols - 2):
+            known, _, _, r, t = _derivatives(above, here, below, col, step_x_m, step_y_m)
+            bent = 0.0 - (r + t)  # so that level ground is 0, not -0
+            of_row[col + 1] = bent if known else np.nan
 
 
 @kernel
 def aspect_class(elevation: _Elevation, step_x_m: float, step_y_m: float, classes: NDArray[np.uint8]) -> None:
-    """Number the direction of steepest descent: 0 unknown, 1 flat, 2 to 9 north, north-east, ... north-west."""
+    """Number the direction of steepest descent: 0 unknown, 1 flat, 2 to 9 north, north-east, ... north-west.
+
+    A direction half-way between two belongs to the one of the four main ones.
+    """
     rows, cols = classes.shape
+    tangent = math.sqrt(2.0) - 1.0  # of 22.5 degrees
     classes[:, :] = 0
     for row in range(rows):
-        for col in range(1, cols - 1):
-            p, q, _, _ = _derivatives(elevation, row + 1, col, step_x_m, step_y_m)
-            if math.isnan(p):
-                continue
-            if p == 0.0 and q == 0.0:
-                classes[row, col] = 1
-            else:
-                azimuth = math.degrees(math.atan2(-p, -q))
-                classes[row, col] = 2 + math.floor((azimuth + 382.5) / 45.0) % 8
+        above, here, below, of_row = elevation[row], elevation[row + 1], elevation[row + 2], classes[row]
+        for col in range(cols - 2):
+            known, p, q, _, _ = _derivatives(above, here, below, col, step_x_m, step_y_m)
+            east, north = abs(p), abs(q)
+            northward = 2 if q < 0.0 else 6
+            eastward = 4 if p < 0.0 else 8
+            between = (3 if p < 0.0 else 9) if q < 0.0 else (5 if p < 0.0 else 7)
+            sector = northward if east <= tangent * north else (eastward if north <= tangent * east else between)
+            sector = 1 if p == 0.0 and q == 0.0 else sector
+            of_row[col + 1] = sector if known else 0
