@@ -146,15 +146,14 @@ def dominant_class(values: _Values, starts: _Starts, cells: _Cells, parts: _Part
 def quantile(values: _Values, starts: _Starts, cells: _Cells, parts: _Parts, level: float, result: _PerUnit) -> None:
     """Quantile of each unit's known values, 0 to 1; NaN where nothing is known.
 
-    Of whole cells as NumPy's "linear"; of parts of cells by linear interpolation of the same kind between cells at
-    the places ``(sum of weights before it) / (total - own part)`` that reduce to it where all parts are equal.
+    Of whole cells as NumPy's "linear". Of parts of cells likewise between the values in order, the step from one to the
+    next being as long as half the parts of both, which is 1 where all are whole.
     """
     for unit in range(starts.size - 1):
         known, weights = _known_sorted(values, starts, cells, parts, unit)
         result[unit] = math.nan
         if known.size == 0:
             continue
-        # Places run from 0 at the first cell to 1 at the last: half of both neighbours' weights lie between two cells.
         span = 0.0
         for index in range(1, known.size):
             span += 0.5 * (weights[index - 1] + weights[index])

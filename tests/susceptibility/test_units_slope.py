@@ -159,6 +159,13 @@ def test_island_of_data_smaller_than_a_unit_is_a_unit() -> None:
     assert units.area_m2.min() == 75 * 400.0
 
 
+def test_units_too_large_to_face_one_way_are_told_of(caplog: pytest.LogCaptureFixture) -> None:
+    grid = grid_of(120, 120)
+    with caplog.at_level("WARNING"):
+        slope_units(rough(grid, 5), grid, SlopeUnitOptions(1e6, 2e5, largest_variance=0.01, plain_slope_deg=0.0))
+    assert "do not face one way" in caplog.text
+
+
 def test_bad_input_is_refused() -> None:
     grid = grid_of(20, 20)
     level = np.full(grid.shape, 100.0)

@@ -124,6 +124,46 @@ def test_dominant_class_has_the_largest_area_and_is_the_lowest_in_a_tie(seed: in
         assert found["dominant_share"][unit] == pytest.approx(sizes.max() / known.size)
 
 
+@settings(max_examples=25)
+@given(polygons(), st.integers(0, 2**32 - 1))
+def test_classes_and_directions_of_polygons_are_those_of_their_parts(shape: shapely.Polygon, seed: int) -> None:
+    values = np.random.default_rng(seed).integers(0, 5, GRID.shape).astype(np.float32) * 72.0
+    zones = Zones.of_polygons(np.array([shape], object), GRID)
+    wanted = ["dominant", "dominant_share", "circular_mean", "circular_variance"]
+    found = {name: column[0] for name, column in zonal_statistics(zones, values, GRID, wanted).items()}
+    if not zones.cells.size:
+        assert np.isnan(list(found.values())).all()
+        return
+    inside = values.ravel()[zones.cells].astype(np.float64)
+    areas = np.array([zones.parts[inside == number].sum() for number in 72.0 * np.arange(5)])
+    assert areas[round(found["dominant"] / 72.0)] == pytest.approx(areas.max(), rel=1e-9)
+    assert found["dominant_share"] == pytest.approx(areas.max() / areas.sum())
+    vector = (zones.parts * np.exp(1j * np.radians(inside))).sum() / zones.parts.sum()
+    assert found["circular_variance"] == pytest.approx(1.0 - abs(vector), abs=1e-9)
+    if abs(vector) > 1e-3:
+        assert np.exp(1j * np.radians(found["circular_mean"])) == pytest.approx(vector / abs(vector), abs=1e-6)
+
+
+@settings(max_examples=25)
+@given(polygons(), st.integers(0, 2**32 - 1), st.floats(0.0, 1.0))
+def test_quantiles_of_parts_rise_and_stay_within_the_values(shape: shapely.Polygon, seed: int, level: float) -> None:
+    values = np.random.default_rng(seed).normal(size=GRID.shape)
+    zones = Zones.of_polygons(np.array([shape], object), GRID)
+    wanted = ["min", "quantile:0", f"quantile:{level:.6f}", "quantile:1", "max"]
+    found = [column[0] for column in zonal_statistics(zones, values, GRID, wanted).values()]
+    if zones.cells.size:
+        assert found == sorted(found)
+        assert (found[0], found[-1]) == (found[1], found[-2])
+
+
+def test_quantiles_weigh_cells_by_their_parts() -> None:
+    """Two cells of value 0 and 1 and a third of value 2 by a tenth: places 0, 1 and 1.55 of 1.55."""
+    box = shapely.box(WEST, NORTH - 50.0, WEST + 210.0, NORTH)
+    values = np.broadcast_to(np.arange(12.0), GRID.shape)
+    found = zonal_statistics(Zones.of_polygons(np.array([box], object), GRID), values, GRID, ["median"])
+    assert found["median"][0] == pytest.approx(0.775, rel=1e-6)
+
+
 def test_mean_direction_passes_north() -> None:
     labels = np.ones(GRID.shape, np.int32)
     values = np.where(np.arange(120).reshape(GRID.shape) % 2, 350.0, 10.0)
