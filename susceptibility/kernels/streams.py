@@ -113,12 +113,16 @@ def slopes_along_streams(
 ) -> None:
     """Slope of y against x within ``reach_m`` up and down the channel of each node; NaN with too few nodes.
 
-    Upward it follows the larger catchment at each confluence; ``distance_m`` is that from the outlet.
+    Upward it follows the larger catchment at each confluence, of equal ones that with the lower ``y``. ``distance_m``
+    is that from the outlet.
     """
     main = np.full(receiver.size, -1, np.int64)
     for node in order:
         below = receiver[node]
-        if below >= 0 and (main[below] < 0 or area[node] > area[main[below]]):
+        if below < 0:
+            continue
+        other = main[below]
+        if other < 0 or area[node] > area[other] or (area[node] == area[other] and y[node] < y[other]):
             main[below] = node
     for node in range(receiver.size):
         points, sum_x, sum_y, sum_xx, sum_xy = 0, 0.0, 0.0, 0.0, 0.0

@@ -146,6 +146,22 @@ def test_without_any_stream_nothing_is_made_up() -> None:
     assert np.all(factors["drainage_density"] == 0.0)
 
 
+@pytest.mark.parametrize("quarter_turns", [1, 2, 3])
+def test_turning_the_terrain_turns_every_factor(quarter_turns: int) -> None:
+    """Where no two elevations are equal: of equally steep ways between such the first direction counts."""
+    elevation = rough_terrain(36, 44, 7, holes=4)
+    turned = np.ascontiguousarray(np.rot90(elevation, quarter_turns))
+    options = DrainageOptions(stream_cells=20, reach_m=60.0, radius_m=80.0)
+    factors, streams = drainage_factors(elevation, metric_grid(*elevation.shape), options)
+    others, other_streams = drainage_factors(turned, metric_grid(*turned.shape), options)
+    for name, values in factors.items():
+        expected = np.rot90(values, quarter_turns)
+        np.testing.assert_allclose(others[name], expected, rtol=2e-5, atol=1e-9, err_msg=name)
+    np.testing.assert_array_equal(other_streams.mask(), np.rot90(streams.mask(), quarter_turns))
+    assert sorted(np.bincount(other_streams.segment)) == sorted(np.bincount(streams.segment))
+    assert sorted(other_streams.strahler) == sorted(streams.strahler)
+
+
 def test_names_choose_and_their_order_does_not_matter() -> None:
     elevation, grid = rough_terrain(20, 20, 4), metric_grid(20, 20)
     every, _ = drainage_factors(elevation, grid)

@@ -144,7 +144,7 @@ def test_regressions_equal_those_of_numpy(landscape: tuple[Streams, float]) -> N
             nodes.append(below)
         point = node
         while (above := np.flatnonzero(streams.receiver == point)).size:
-            point = above[np.argmax(streams.area_m2[above])]
+            point = min(above, key=lambda one: (-streams.area_m2[one], height[one]))
             if distance_m[point] - distance_m[node] > reach_m:
                 break
             nodes.append(point)
