@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 
 from insar.grid import Grid
 
+_CELLS_TRIED = 400  # in the bounding box of a polygon that may contain no centre
+
 
 def point_cells(points: NDArray[np.object_], grid: Grid) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
     """Flat cell index of each point, and whether it lies on the grid (where it does not the index means nothing)."""
@@ -58,13 +60,40 @@ def burn_polygons(polygons: NDArray[np.object_], grid: Grid) -> tuple[NDArray[np
     suspects = polygons[
         (right - left < width) | (top - bottom < height) | (shapely.area(polygons) < 4.0 * width * height)
     ]
-    below = 0
-    for shape in suspects:
-        if _holds_no_centre(shape, grid):
-            cell, inside = point_cells(np.array([shapely.point_on_surface(shape)], object), grid)
-            marked.flat[cell[inside]] = True
-            below += int(inside.sum())
-    return marked, shared, below
+    holds, unclear = _hold_a_centre(suspects, grid)
+    unclear[unclear] = [not _holds_no_centre(shape, grid) for shape in suspects[unclear]]
+    small = suspects[~(holds | unclear)]
+    cells, inside = point_cells(shapely.point_on_surface(small), grid)
+    marked.flat[cells[inside]] = True
+    return marked, shared, int(inside.sum())
+
+
+def _hold_a_centre(polygons: NDArray[np.object_], grid: Grid) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Which polygons contain the centre of a cell, and which may: two (polygon,) masks.
+
+    Those may that have a centre on their border, which rasterization decides, or that reach over too many cells to try.
+    """
+    import shapely
+
+    rows, cols = grid.shape
+    left, bottom, right, top = shapely.bounds(polygons).T
+    first_row, first_col = grid.pixel_coordinates(left, top)
+    last_row, last_col = grid.pixel_coordinates(right, bottom)
+    low_row, high_row = (np.clip(np.floor(place), 0, rows - 1).astype(np.int64) for place in (first_row, last_row))
+    low_col, high_col = (np.clip(np.floor(place), 0, cols - 1).astype(np.int64) for place in (first_col, last_col))
+    width = high_col - low_col + 1
+    cells = (high_row - low_row + 1) * width
+    unclear = cells > _CELLS_TRIED
+    cells[unclear] = 0
+    polygon = np.repeat(np.arange(polygons.size), cells)
+    cell = np.arange(polygon.size) - np.repeat(np.cumsum(cells) - cells, cells)
+    row = low_row[polygon] + cell // width[polygon]
+    col = low_col[polygon] + cell % width[polygon]
+    x, y = grid.map_coordinates(row + 0.5, col + 0.5)
+    holds = np.zeros(polygons.size, np.bool_)
+    holds[polygon[shapely.contains_xy(polygons[polygon], x, y)]] = True
+    unclear[polygon[shapely.intersects_xy(polygons[polygon], x, y)]] = True
+    return holds, unclear & ~holds
 
 
 def _holds_no_centre(shape: Any, grid: Grid) -> bool:

@@ -377,3 +377,26 @@ def test_a_mapped_landslide_mask_of_emilia_as_an_inventory(shared_data: Path, tm
     projected = read_inventory(path, "EPSG:3035")
     scale = shapely.area(projected.geometries).sum() / ((mask > 0).sum() * step * step)
     assert scale == pytest.approx(1.0, abs=2e-3)  # equal-area against UTM at 1.2 degrees from its meridian
+
+
+@given(seed=st.integers(0, 10_000), size=st.floats(5.0, 200.0))
+def test_every_polygon_on_the_grid_marks_a_cell(seed: int, size: float) -> None:
+    grid = Grid(10, 12, Affine(100.0, 0.0, 500_000.0, 0.0, -100.0, 4_000_000.0), UTM)
+    rng = np.random.default_rng(seed)
+    corners = np.column_stack([500_000 + 1100 * rng.random(8), 3_999_100 + 850 * rng.random(8)])
+    # Rounded to 50 m in part, so that borders run through centres.
+    corners[:4] = np.round(corners[:4] / 50.0) * 50.0
+    shapes = shapely.box(*corners.T, corners[:, 0] + size, corners[:, 1] + size * 0.5)
+    for shape in shapes:
+        one = Inventory(
+            Path("x"), InventoryKind.POLYGONS, np.array([shape], object), np.ones(1, bool), UTM, 1, empty=0, repaired=0
+        )
+        labels, census = rasterize_inventory(one, grid)
+        rows, cols = np.nonzero(labels)
+        x, y = grid.map_coordinates(rows + 0.5, cols + 0.5)
+        assert rows.size
+        if census.below_cell:
+            assert rows.size == 1
+            assert not shapely.contains_xy(shape, x, y).any()
+        else:
+            assert shapely.intersects_xy(shape, x, y).all()
