@@ -191,7 +191,7 @@ def relief_factors(
         [
             partial(_fill, name, elevation, grid, windows, rows, factor[rows])
             for name, factor in factors.items()
-            for rows in row_slices(grid.rows, _ROWS_AT_ONCE)
+            for rows in row_slices(grid.rows, max(_ROWS_AT_ONCE, 4 * rows_needed(name, grid, windows)))
         ]
     )
     return factors

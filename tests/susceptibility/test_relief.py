@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,7 @@ from susceptibility.factors.relief import (
 )
 from susceptibility.factors.terrain import terrain_factors
 from susceptibility.kernels import relief as kernels
+from susceptibility.storage import read_raster
 
 Array = NDArray[Any]
 WINDOWED = ("relief", "roughness", "tpi")
@@ -190,6 +192,29 @@ def test_window_is_the_nearest_odd_number_of_pixels(size_m: float, pixels: int) 
 def test_a_window_wider_than_the_model_is_unknown() -> None:
     factors = relief_factors(rough_terrain(6, 8, 1), metric_grid(6, 8), WINDOWED)
     assert all(np.isnan(factor).all() for factor in factors.values())
+
+
+def test_real_terrain_equals_scipy(shared_data: Path) -> None:
+    """643 x 1197 pixels of 30 m: windows of 500 m are 17 x 17."""
+    from scipy import ndimage
+
+    elevation, grid = read_raster(shared_data / "bigtujunga" / "bigtujunga.tif")
+    factors = relief_factors(elevation, grid, WINDOWED)
+    heights = elevation.astype(np.float64)
+    assert window_of(500.0, grid) == (17, 17)
+    inner = (slice(8, -8), slice(8, -8))
+    expected = ndimage.maximum_filter(heights, 17) - ndimage.minimum_filter(heights, 17)
+    np.testing.assert_array_equal(factors["relief"][inner], expected[inner].astype(np.float32))
+    position = heights - ndimage.uniform_filter(heights, 17)
+    np.testing.assert_allclose(factors["tpi"][inner], position[inner], atol=1e-5)
+    # 150 m are 5 x 5 pixels, and roughness reaches twice as far as its window.
+    residual = heights - ndimage.uniform_filter(heights, 5)
+    variance = ndimage.uniform_filter(residual**2, 5) - ndimage.uniform_filter(residual, 5) ** 2
+    np.testing.assert_allclose(factors["roughness"][4:-4, 4:-4], np.sqrt(variance)[4:-4, 4:-4], atol=1e-5)
+    for name, edge in (("relief", 8), ("tpi", 8), ("roughness", 4)):
+        assert int(np.isnan(factors[name]).sum()) == grid.rows * grid.cols - (grid.rows - 2 * edge) * (
+            grid.cols - 2 * edge
+        )
 
 
 def test_kernels_as_python() -> None:
