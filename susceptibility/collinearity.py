@@ -273,7 +273,7 @@ def _spearman(table: Table, names: Sequence[str], rows: int) -> tuple[int, NDArr
     step = max(1, -(-rows // SPEARMAN_ROWS))
     thinned, passed = [], 0
     for _, block in _complete_blocks(table, names):
-        thinned.append(block[-passed % step :: step])
+        thinned.append(block[-passed % step :: step].copy())  # a view would keep the whole block
         passed += len(block)
     ranks = rankdata(np.concatenate(thinned), axis=0)
     ranks -= ranks.mean(axis=0)
