@@ -1,6 +1,6 @@
 """Drainage of the Big Tujunga catchment, the example of TopoToolbox: its catchment, its flow, its channels' steepness.
 
-The terrain model comes in whole metres, so that a tenth of the steps along its channels is level and more ways than one
+The terrain model comes in whole metres, so that a quarter of the steps along its channels is level and more ways than one
 are equally steep.
 """
 
@@ -74,7 +74,7 @@ def test_counts_are_those_of_pyflwdir_for_the_same_directions(flow: Flow) -> Non
 
 
 def test_steepness_of_its_channels(flow: Flow) -> None:
-    """Published maps of the San Gabriel Mountains show 50 to 150 m^0.9 here, which both methods find alike."""
+    """Gradient and integral find the same: half of the segments between 58 and 97 m^0.9, the median 76."""
     streams = extract_streams(flow, least_cells=1000)
     assert 12_000 < streams.cell.size < 15_000
     assert streams.strahler.max() == 4
