@@ -1,7 +1,7 @@
 """Drainage of the Big Tujunga catchment, the example of TopoToolbox: its catchment, its flow, its channels' steepness.
 
-The terrain model comes in whole metres, so that a quarter of the steps along its channels is level and more ways than one
-are equally steep.
+The terrain model comes in whole metres, so that a quarter of the steps along its channels is level and more ways than
+one are equally steep.
 """
 
 from __future__ import annotations
