@@ -33,6 +33,7 @@ def write_units(path: Path, units: Units) -> None:
     OptionError
         The name does not end in ``.gpkg``.
     """
+    import pyogrio
     import pyogrio.raw
     import shapely
 
@@ -59,6 +60,8 @@ def write_units(path: Path, units: Units) -> None:
     polygons = units.polygons
     partial = path.with_name(f".{path.stem}.partial.gpkg")
     partial.unlink(missing_ok=True)
+    # A GeoPackage holds the time it was written at, which would make every file another.
+    pyogrio.set_gdal_config_options({"OGR_CURRENT_DATE": "1970-01-01T00:00:00.000Z"})
     try:
         pyogrio.raw.write(
             partial,
@@ -73,6 +76,7 @@ def write_units(path: Path, units: Units) -> None:
         )
         partial.replace(path)
     finally:
+        pyogrio.set_gdal_config_options({"OGR_CURRENT_DATE": None})
         partial.unlink(missing_ok=True)
 
 

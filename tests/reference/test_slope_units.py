@@ -87,6 +87,16 @@ def test_units_face_one_way_more_than_squares_of_their_size(terrain: Terrain) ->
     assert slopes.between > 1.9 * boxes.between
 
 
+def test_units_of_turned_terrain_are_turned(terrain: Terrain) -> None:
+    """All but those where descents, sizes or likenesses are equal and an order has to decide."""
+    from sklearn.metrics import adjusted_rand_score
+
+    turned = np.ascontiguousarray(np.rot90(terrain.elevation))
+    grid = Grid(*turned.shape, terrain.grid.transform, terrain.grid.crs)
+    back = np.rot90(slope_units(turned, grid).labels, -1)
+    assert adjusted_rand_score(terrain.units.labels.ravel(), back.ravel()) > 0.9
+
+
 def test_plains_are_level(terrain: Terrain) -> None:
     plain = terrain.units.attributes["plain"] == 1
     assert 5 < plain.sum() < 40

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import numpy as np
@@ -112,6 +113,14 @@ def test_file_has_the_fields_it_promises(grid: Grid, tmp_path: Path) -> None:
     info = pyogrio.read_info(path, layer="units")
     assert list(info["fields"]) == ["unit", "area_m2", "cells", "x_m", "y_m", "known_share"]
     assert info["features"] == 4  # two rectangles are known by 40 % only, being cut by the grid's edge
+
+
+def test_same_units_are_the_same_bytes(grid: Grid, tmp_path: Path) -> None:
+    units = aggregate_units(np.ones(grid.shape, np.bool_), grid, 5)
+    write_units(tmp_path / "first.gpkg", units)
+    time.sleep(0.002)  # the file would hold the time to a thousandth of a second
+    write_units(tmp_path / "second.gpkg", units)
+    assert (tmp_path / "first.gpkg").read_bytes() == (tmp_path / "second.gpkg").read_bytes()
 
 
 def test_files_that_are_no_units_are_refused(grid: Grid, tmp_path: Path) -> None:

@@ -12,8 +12,9 @@ from scipy import ndimage
 
 from insar.grid import Grid
 from susceptibility.errors import InputError, OptionError
+from susceptibility.factors.terrain import terrain_factors
 from susceptibility.kernels import units as kernels
-from susceptibility.units import SlopeUnitOptions, Units, slope_units
+from susceptibility.units import SlopeUnitOptions, Units, Zones, aggregate_units, slope_units, zonal_statistics
 
 NO_PLAINS = SlopeUnitOptions(channel_area_m2=400_000.0, least_area_m2=40_000.0, plain_slope_deg=0.0)
 
@@ -128,12 +129,27 @@ def test_units_of_rough_terrain_are_well_formed(seed: int, variance: float, leas
     np.testing.assert_array_equal(again.labels, units.labels)
 
 
+def test_cells_need_not_be_square() -> None:
+    grid = Grid(120, 90, Affine(30.0, 0.0, 500_000.0, 0.0, -15.0, 4_000_000.0), "EPSG:32633")
+    surface = rough(grid, 11)
+    units = slope_units(surface, grid, SlopeUnitOptions(channel_area_m2=200_000.0, least_area_m2=30_000.0))
+    assert_well_formed(units, np.ones(grid.shape, np.bool_), 30_000.0)
+    east, north = places(grid)
+    assert slope_units(900.0 - 0.5 * np.abs(north), grid, NO_PLAINS).count == 2
+    assert slope_units(900.0 - 0.5 * np.abs(east), grid, NO_PLAINS).count == 2
+
+
 def test_units_face_one_way_more_than_squares_do() -> None:
     grid = grid_of(200, 220)
-    units = slope_units(rough(grid, 7), grid, SlopeUnitOptions(channel_area_m2=200_000.0, least_area_m2=20_000.0))
+    surface = rough(grid, 7)
+    units = slope_units(surface, grid, SlopeUnitOptions(channel_area_m2=200_000.0, least_area_m2=20_000.0))
     variance = units.attributes["circular_variance"]
     assert np.nanmedian(variance) < 0.2
-    assert units.count > 50
+    side = round(float(np.sqrt(units.cells.mean())))
+    squares = aggregate_units(np.ones(grid.shape, np.bool_), grid, side, least_known=0.0)
+    aspect = terrain_factors(surface, grid, ["aspect"])["aspect"]
+    of_squares = zonal_statistics(Zones.of_units(squares), aspect, grid, ["circular_variance"])["circular_variance"]
+    assert np.nanmean(variance) < 0.6 * np.nanmean(of_squares)
 
 
 def test_smaller_variance_gives_more_units() -> None:
