@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 _MOST_NUMBERS = 24  # features or components beyond which numbers in squares cannot be read
+_MOST_COMPONENTS = 12
 _MODERATE_VIF = 5.0
 _LOW_COLOR, _MODERATE_COLOR, _HIGH_COLOR = "#1f6f8b", "#b08900", "#c1440e"
 _MISSING_COLOR = "#e4e1db"
@@ -74,11 +75,12 @@ def draw_vif(path: Path, found: Collinearity) -> None:
 
 
 def draw_loadings(path: Path, found: Collinearity) -> None:
-    """Draw the loadings of the principal components, with the share of variance that each explains."""
-    shares = [f"PC{number + 1}\n{100.0 * share:.1f} %" for number, share in enumerate(found.explained)]
+    """Draw the loadings of the first principal components, with the share of variance that each explains."""
+    shown = found.explained[:_MOST_COMPONENTS]
+    shares = [f"PC{number + 1}\n{100.0 * share:.1f} %" for number, share in enumerate(shown)]
     figure, grid = panels(1, 1, _side(len(shares)) + 2.6, _side(len(found.names)) + 1.6)
     axes = grid[0][0]
-    image = _squares(axes, found.loadings.T, found.names, shares, column_rotation=0.0)
+    image = _squares(axes, found.loadings[: len(shown)].T, found.names, shares, column_rotation=0.0)
     axes.xaxis.tick_top()
     axes.tick_params(axis="x", length=0, labelsize=6.5)
     axes.set_title("loadings of principal components, with their share of the variance", fontsize=9)

@@ -22,13 +22,7 @@ from affine import Affine
 from numpy.typing import NDArray
 
 from insar.grid import Grid
-from susceptibility.landscape_lines import (
-    distance_to_lines_m,
-    grid_graph,
-    lay_faults,
-    lay_roads,
-    trace_rivers,
-)
+from susceptibility.landscape_lines import grid_graph, lay_faults, lay_roads, trace_rivers
 
 CELL_M = 30.0
 CONCAVITY = 0.45
@@ -115,10 +109,6 @@ class Landscape:
     coherence_pre: NDArray[np.float32]
     coherence_co: NDArray[np.float32]
     damage_proxy: NDArray[np.float32]
-
-    def distance_to(self, lines: Lines) -> NDArray[np.float32]:
-        """Metres (row, col) from the centre of each cell to the nearest of some lines."""
-        return distance_to_lines_m(lines.geometries, self.grid)
 
 
 def make_landscape(size: int, seed: int) -> Landscape:

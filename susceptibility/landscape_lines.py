@@ -9,14 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from insar.grid import Grid
-from insar.layers import row_slices
 
 _LinesAndFields = tuple[NDArray[np.object_], dict[str, NDArray[Any]]]
 
 _ROADS, _FAULTS = 3, 2
 _EASY_GRADIENT = 0.15  # rise over run that makes a way about twice as long
 _BRIDGE = 20.0  # times as long as on level ground
-_ROWS_AT_ONCE = 128
 
 
 def trace_rivers(
@@ -110,24 +108,6 @@ def lay_faults(rng: np.random.Generator, grid: Grid) -> _LinesAndFields:
         if parts.size:
             lines.append(parts[int(np.argmax(shapely.length(parts)))])
     return np.array(lines, object), {"fault": np.arange(1, len(lines) + 1, dtype=np.int32)}
-
-
-def distance_to_lines_m(lines: NDArray[np.object_], grid: Grid) -> NDArray[np.float32]:
-    """Metres (row, col) from the centre of each cell to the nearest line, exactly, not to the cells it crosses."""
-    import shapely
-
-    # Single segments: a tree of whole lines would measure every vertex of the nearest ones.
-    coordinates, owner = shapely.get_coordinates(lines, return_index=True)
-    joined = owner[1:] == owner[:-1]
-    segments = shapely.linestrings(np.stack([coordinates[:-1][joined], coordinates[1:][joined]], axis=1))
-    tree = shapely.STRtree(segments)
-    distance = np.empty(grid.shape, np.float32)
-    for rows in row_slices(grid.rows, _ROWS_AT_ONCE):
-        cells = np.arange(rows.start * grid.cols, rows.stop * grid.cols)
-        points = shapely.points(_centres(cells, grid))
-        _, found = tree.query_nearest(points, return_distance=True, all_matches=False)
-        distance[rows] = found.reshape(-1, grid.cols)
-    return distance
 
 
 def grid_graph(cost: NDArray[np.float64]) -> Any:

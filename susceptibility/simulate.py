@@ -7,7 +7,7 @@ coefficients, the probability of every cell, and the AUC that a model can reach 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -44,9 +44,8 @@ _TRUE_STEEPNESS = LayerDefinition(
     "ksn", "m^0.9", "Normalised channel steepness that the channels were made with, theta 0.45; no data on hillslopes"
 )
 _RASTERS = {
-    "distance_to_river": LayerDefinition("distance_to_river", "m", "Distance to the nearest river"),
-    "distance_to_road": LayerDefinition("distance_to_road", "m", "Distance to the nearest road"),
-    "distance_to_fault": LayerDefinition("distance_to_fault", "m", "Distance to the nearest fault"),
+    f"distance_to_{kind}": LayerDefinition(f"distance_to_{kind}", "m", f"Distance to the nearest {kind}")
+    for kind in ("river", "road", "fault")
 }
 _FIRST_DAY, _LAST_DAY = np.datetime64("2019-01-01"), np.datetime64("2024-12-31")
 
@@ -251,6 +250,8 @@ def _write_landscape(
     folder: Path, landscape: Landscape, effects: Mapping[str, float]
 ) -> dict[str, NDArray[np.float32]]:
     """Write what a landscape has besides terrain and InSAR; return those features that the model has."""
+    from susceptibility.distances import distance_to
+
     grid = landscape.grid
     for name, lines in (("rivers", landscape.rivers), ("roads", landscape.roads), ("faults", landscape.faults)):
         _write_shapes(folder / f"{name}.gpkg", name, lines, "LineString", grid)
@@ -269,16 +270,14 @@ def _write_landscape(
         meaning = "; ".join(f"{number} {title}" for number, title in known.items())
         definition = LayerDefinition(name, "class", f"{meaning}; 0 unknown", dtype="uint8", nodata=0)
         write_layer(folder / f"{name}.tif", classes, grid, definition)
-    made: dict[str, Callable[[], NDArray[np.float32]]] = {
-        "distance_to_river": lambda: landscape.distance_to(landscape.rivers),
-        "distance_to_road": lambda: landscape.distance_to(landscape.roads),
-        "distance_to_fault": lambda: landscape.distance_to(landscape.faults),
-    }
-    definitions = dict(_RASTERS)
-    for feature, rock in zip(_rock_features(), ROCKS[1:], strict=True):
-        made[feature] = lambda number=rock.number: (landscape.lithology == number).astype(np.float32)  # type: ignore[misc]
-        definitions[feature] = LayerDefinition(feature, "1", f"Whether the rock is {rock.name}, 0 or 1")
-    features = {name: make() for name, make in made.items() if name in effects}
+    features, definitions = {}, dict(_RASTERS)
+    for name in _RASTERS:
+        if name in effects:
+            features[name] = distance_to(folder / f"{name.removeprefix('distance_to_')}s.gpkg", grid)
+    for name, rock in zip(_rock_features(), ROCKS[1:], strict=True):
+        if name in effects:
+            features[name] = (landscape.lithology == rock.number).astype(np.float32)
+            definitions[name] = LayerDefinition(name, "1", f"Whether the rock is {rock.name}, 0 or 1")
     (folder / "factors").mkdir()
     for name, values in features.items():
         write_layer(folder / "factors" / f"{name}.tif", values, grid, definitions[name])

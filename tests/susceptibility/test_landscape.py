@@ -15,9 +15,12 @@ from numpy.typing import NDArray
 from rasterio import features as rasterio_features
 
 from insar.layers import LAYERS, read_layer
+from susceptibility.factors.flow import route_flow
+from susceptibility.factors.steepness import mean_of_segments, segment_steepness_by_gradient
+from susceptibility.factors.streams import extract_streams
 from susceptibility.inventory import InventoryKind, rasterize_inventory, read_inventory
-from susceptibility.landscape import CONCAVITY, LAND_COVERS, ROCKS, Landscape, make_landscape
-from susceptibility.landscape_lines import distance_to_lines_m, grid_graph
+from susceptibility.landscape import CONCAVITY, LAND_COVERS, RIVER_AREA_M2, ROCKS, Landscape, make_landscape
+from susceptibility.landscape_lines import grid_graph
 from susceptibility.metrics import score
 from susceptibility.recipe import read_recipe
 from susceptibility.simulate import SimulationOptions, draw_inventory, logistic_truth, simulate_study
@@ -99,17 +102,26 @@ def test_rivers_join_and_flow_down(landscape: Landscape) -> None:
     assert shapely.length(landscape.rivers.geometries) == pytest.approx(landscape.rivers.fields["length_m"])
 
 
-def test_distances_are_those_to_the_lines_themselves(landscape: Landscape) -> None:
-    grid = landscape.grid
-    row, col = np.mgrid[: grid.rows, : grid.cols]
-    centres = shapely.points(*grid.map_coordinates(row.ravel() + 0.5, col.ravel() + 0.5))
+def test_lines_stay_inside(landscape: Landscape) -> None:
+    bounds = shapely.box(*landscape.grid.bounds).buffer(1e-6)
     for lines in (landscape.rivers, landscape.roads, landscape.faults):
-        expected = shapely.distance(centres, shapely.union_all(lines.geometries)).reshape(grid.shape)
-        np.testing.assert_allclose(landscape.distance_to(lines), expected, rtol=1e-6, atol=1e-3)
-        bounds = shapely.box(*grid.bounds)
-        assert shapely.covers(bounds.buffer(1e-6), lines.geometries).all()
-    one = np.array([shapely.linestrings([[400_000.0, 3_099_000.0], [400_000.0, 3_100_000.0]])], object)
-    assert distance_to_lines_m(one, grid)[5, 3] == 105.0
+        assert shapely.covers(bounds, lines.geometries).all()
+        assert shapely.length(lines.geometries).min() > 0.0
+    row, col = landscape.grid.pixel_coordinates(*shapely.get_coordinates(landscape.rivers.geometries).T)
+    rivers = shapely.union_all(landscape.rivers.geometries).buffer(1.0)
+    in_river = shapely.length(shapely.intersection(landscape.roads.geometries, rivers))
+    assert (in_river < 0.1 * shapely.length(landscape.roads.geometries)).all()
+    assert landscape.area_m2[row.astype(int), col.astype(int)].min() >= 0.04 * 64 * 64 * 900.0
+
+
+def test_the_package_finds_the_rivers_and_their_steepness() -> None:
+    made = make_landscape(150, 1)
+    flow = route_flow(made.elevation, made.grid)
+    np.testing.assert_allclose(flow.area_m2(), made.area_m2, rtol=1e-6)
+    streams = extract_streams(flow, RIVER_AREA_M2)
+    assert streams.segments == len(made.rivers.geometries) > 10
+    known = mean_of_segments(streams, made.steepness.ravel()[streams.cell].astype(float))
+    np.testing.assert_allclose(segment_steepness_by_gradient(streams), known, rtol=0.02)
 
 
 def test_a_graph_weighs_steps_by_length_and_cost() -> None:
@@ -181,10 +193,13 @@ def test_vectors_and_rasters_say_the_same(study: Path) -> None:
     )
     np.testing.assert_array_equal(burnt, lithology)
     assert {rock.number: rock.name for rock in ROCKS} == dict(zip(named["lithology"], named["name"], strict=True))
+    row, col = np.mgrid[: grid.rows, : grid.cols]
+    centres = shapely.points(*grid.map_coordinates(row.ravel() + 0.5, col.ravel() + 0.5))
     for name in ("river", "road", "fault"):
         _, _, geometries, _ = pyogrio.raw.read(study / f"{name}s.gpkg")
         distance, _, layer = read_layer(study / "factors" / f"distance_to_{name}.tif")
-        np.testing.assert_allclose(distance, distance_to_lines_m(shapely.from_wkb(geometries), grid), atol=1e-3)
+        expected = shapely.distance(centres, shapely.union_all(shapely.from_wkb(geometries))).reshape(grid.shape)
+        np.testing.assert_allclose(distance, expected, rtol=1e-6, atol=1e-3)
         assert layer.unit == "m"
     ksn, _, _ = read_layer(study / "truth" / "ksn.tif")
     assert 0.02 < np.isfinite(ksn).mean() < 0.5
