@@ -95,6 +95,13 @@ def factors(
     dem: Annotated[Path, typer.Argument(metavar="DEM", help="Raster of elevations in metres.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the factors.")],
     names: Annotated[str | None, typer.Option("--names", help="Factors, separated by commas; all if left out.")] = None,
+    rivers: Annotated[Path | None, typer.Option(help="Vector file: adds the distance to it; else to streams.")] = None,
+    roads: Annotated[Path | None, typer.Option(help="Vector file: adds the distance to roads.")] = None,
+    faults: Annotated[Path | None, typer.Option(help="Vector file: adds the distance to faults.")] = None,
+    stream_area: Annotated[float, typer.Option(help="Area in km2 that drains through a stream.")] = 1.0,
+    concavity: Annotated[float, typer.Option(help="Reference concavity of channel steepness.")] = 0.45,
+    density_radius: Annotated[float, typer.Option(help="Radius in metres of drainage and steepness density.")] = 2000.0,
+    relief_window: Annotated[float, typer.Option(help="Side in metres of the window of relief.")] = 500.0,
     crs: Annotated[
         str | None, typer.Option("--crs", help="CRS in metres to project to; 'auto' for the UTM zone.")
     ] = None,
@@ -102,11 +109,15 @@ def factors(
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
-    """Terrain factors as Cloud-Optimized GeoTIFFs."""
+    """Terrain and drainage factors as Cloud-Optimized GeoTIFFs, streams as a GeoPackage, distances to lines."""
+    from susceptibility.factors.distances import write_distances
+    from susceptibility.factors.drainage import DrainageOptions
     from susceptibility.factors.rasters import write_factors
+    from susceptibility.factors.relief import Windows
 
     _set_up_logging(quiet=quiet, verbose=verbose)
     chosen = None if names is None else [name.strip() for name in names.split(",")]
+    lines = {"river": rivers, "road": roads, "fault": faults}
     with _progress_bars(quiet=quiet) as progress:
         written = write_factors(
             dem,
@@ -114,10 +125,65 @@ def factors(
             chosen,
             crs=crs,
             resolution_m=resolution,
+            windows=Windows(relief_m=relief_window),
+            drainage=DrainageOptions(stream_area_m2=1e6 * stream_area, concavity=concavity, radius_m=density_radius),
             progress=lambda done, total: progress("factors", done, total),
         )
+        given = {name: path for name, path in lines.items() if path is not None}
+        written |= write_distances(dem, output, given, crs=crs, resolution_m=resolution)
     if not quiet:
         for path in written.values():
+            typer.echo(path)
+
+
+@app.command()
+def units(
+    dem: Annotated[Path, typer.Argument(metavar="DEM", help="Raster of elevations in metres.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="File to write, .gpkg.")],
+    kind: Annotated[str, typer.Option(help="slope or aggregate.")] = "slope",
+    size: Annotated[float, typer.Option(help="Side in metres of aggregate units.")] = 200.0,
+    channel_area: Annotated[float, typer.Option(help="Area in m2 that the channels of the first cut drain.")] = 1e6,
+    least_area: Annotated[float, typer.Option(help="Least area in m2 of a slope unit.")] = 1e5,
+    largest_variance: Annotated[
+        float, typer.Option(help="Circular variance of aspect, 0 to 1, above which a slope unit is cut.")
+    ] = 0.2,
+    crs: Annotated[
+        str | None, typer.Option("--crs", help="CRS in metres to project to; 'auto' for the UTM zone.")
+    ] = None,
+    resolution: Annotated[float | None, typer.Option("--resolution", help="Pixel size in metres.")] = None,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """Mapping units: slope units of a terrain model, or squares of cells."""
+    from susceptibility.unit_files import UnitRequest, write_units_of
+
+    _set_up_logging(quiet=quiet, verbose=verbose)
+    request = UnitRequest(kind, size, channel_area, least_area, largest_variance)
+    count = write_units_of(dem, output, request, crs=crs, resolution_m=resolution)
+    if not quiet:
+        typer.echo(f"{output}: {count} units")
+
+
+@app.command()
+def table(
+    recipe: Annotated[Path, typer.Argument(metavar="RECIPE", help="Recipe (.toml).")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="File to write, .parquet or .csv.")],
+    insar: Annotated[Path | None, typer.Option("--insar", help="InSAR result folder, instead of the recipe's.")] = None,
+    report: Annotated[bool, typer.Option("--report/--no-report", help="A page on its columns, beside it.")] = True,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """The joined table: one row for each unit, with factors, InSAR layers and landslides."""
+    from susceptibility.recipe import read_recipe
+
+    _set_up_logging(quiet=quiet, verbose=verbose)
+    read = read_recipe(recipe, insar=insar)
+    from susceptibility.unit_table import write_unit_table
+
+    with _progress_bars(quiet=quiet) as progress:
+        written = write_unit_table(read, output, with_report=report, progress=progress)
+    if not quiet:
+        for path in written:
             typer.echo(path)
 
 

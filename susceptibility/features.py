@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,10 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from insar.grid import Grid
-from insar.layers import row_slices
+from insar.layers import LayerDefinition, row_slices, write_layer
 from susceptibility.errors import InputError, OptionError
 from susceptibility.factors import FACTORS
 from susceptibility.insar_layers import open_result
+from susceptibility.inventory import Inventory, read_inventory
 from susceptibility.storage import Resampling, metric_grid_of, open_aligned
 from susceptibility.workers import Progress
 
@@ -40,7 +41,7 @@ class Feature:
     name, unit, description, sign
         As written into reports; `sign` says what positive means where it matters.
     group
-        Where it comes from: ``terrain``, ``rasters`` or ``insar``.
+        Where it comes from, one of `susceptibility.recipe.GROUPS`.
     path, band
         Raster it is read from.
     resampling
@@ -72,11 +73,14 @@ class FeatureStore:
         In the order of columns.
     planes
         (row, col) float32 of each feature by its name, in a file; NaN where it is unknown.
+    columns
+        Names of the features that each factor of classes has become.
     """
 
     grid: Grid
     features: tuple[Feature, ...]
     planes: dict[str, NDArray[np.float32]]
+    columns: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -120,6 +124,24 @@ def study_grid(recipe: Recipe) -> Grid:
     return metric_grid_of(recipe.factors.dem, recipe.study.crs or "auto", recipe.study.resolution)
 
 
+def inventory_of(recipe: Recipe, grid: Grid) -> Inventory:
+    """The inventory of a recipe, in the coordinate reference system of the study grid."""
+    source = recipe.inventory
+    return read_inventory(
+        source.path,
+        str(grid.crs),
+        layer=source.layer,
+        kind=source.kind,
+        own_crs=source.crs,
+        presence_field=source.presence_field,
+        date_field=source.date_field,
+        period=source.period,
+        landslide_classes=source.landslide_classes,
+        absence_classes=source.absence_classes,
+        mapped_area=source.mapped_area,
+    )
+
+
 def join_features(recipe: Recipe, grid: Grid, folder: Path, progress: Progress | None = None) -> FeatureStore:
     """Align everything a recipe names on one grid.
 
@@ -144,7 +166,15 @@ def join_features(recipe: Recipe, grid: Grid, folder: Path, progress: Progress |
         A layer is no quantity.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    features = (*_terrain_features(recipe, folder), *_raster_features(recipe), *_insar_features(recipe))
+    categories = _category_features(recipe, grid, folder)
+    features = (
+        *_terrain_features(recipe, folder),
+        *_distance_features(recipe, grid, folder),
+        *_raster_features(recipe),
+        *_shaking_features(recipe, folder),
+        *(feature for members in categories.values() for feature in members),
+        *_insar_features(recipe),
+    )
     planes: dict[str, NDArray[np.float32]] = {}
     for number, feature in enumerate(features):
         if progress is not None:
@@ -152,7 +182,8 @@ def join_features(recipe: Recipe, grid: Grid, folder: Path, progress: Progress |
         planes[feature.name] = _align(feature, grid, folder / f"{feature.name}.npy")
     if progress is not None:
         progress("aligning features", len(features), len(features))
-    return FeatureStore(grid, features, planes)
+    columns = {factor: tuple(member.name for member in members) for factor, members in categories.items()}
+    return FeatureStore(grid, features, planes, columns)
 
 
 def elevation_of(folder: Path) -> Path:
@@ -161,20 +192,84 @@ def elevation_of(folder: Path) -> Path:
 
 
 def _terrain_features(recipe: Recipe, folder: Path) -> list[Feature]:
+    from susceptibility.factors.drainage import DrainageOptions
     from susceptibility.factors.rasters import write_factors
+    from susceptibility.factors.relief import Windows
 
-    names = recipe.factors.terrain
+    source = recipe.factors
+    names = source.terrain
     paths = write_factors(
-        recipe.factors.dem,
+        source.dem,
         elevation_of(folder).parent,
         sorted({*names, "elevation"}),
         crs=recipe.study.crs or "auto",
         resolution_m=recipe.study.resolution,
+        windows=Windows(**source.windows.model_dump()),
+        drainage=DrainageOptions(**source.drainage.model_dump()),
     )
     return [
         Feature(name, FACTORS[name].unit, FACTORS[name].description, "terrain", paths[name], sign=FACTORS[name].sign)
         for name in names
     ]
+
+
+def _distance_features(recipe: Recipe, grid: Grid, folder: Path) -> list[Feature]:
+    from susceptibility.distances import distance_to
+    from susceptibility.recipe import distance_name
+
+    features = []
+    for source, vectors in recipe.factors.distances.items():
+        name = distance_name(source)
+        path = folder / "distances" / f"{name}.tif"
+        path.parent.mkdir(exist_ok=True)
+        definition = LayerDefinition(name, "m", f"Distance to the nearest feature of {vectors.path.name}")
+        distance = distance_to(vectors.path, grid, layer=vectors.layer, own_crs=vectors.crs)
+        write_layer(path, distance, grid, definition)
+        features.append(Feature(name, definition.unit, definition.description, "distances", path))
+    return features
+
+
+def _shaking_features(recipe: Recipe, folder: Path) -> list[Feature]:
+    source = recipe.factors.shaking
+    if source is None:
+        return []
+    from susceptibility.shakemap import write_shakemap
+
+    paths = write_shakemap(source.path, folder / "shaking", source.fields)
+    features = []
+    for name, path in paths.items():
+        tags = _tags(path)
+        features.append(Feature(name, tags["UNITS"], tags["DESCRIPTION"], "shaking", path))
+    return features
+
+
+def _category_features(recipe: Recipe, grid: Grid, folder: Path) -> dict[str, list[Feature]]:
+    """One feature for each class of each factor: 1 where a cell is of it, else 0, NaN where its class is unknown."""
+    from susceptibility.categories import ClassShares, read_categories
+    from susceptibility.encoding import CategoryEncoder
+
+    features: dict[str, list[Feature]] = {}
+    for name, source in recipe.factors.categories.items():
+        categories = read_categories(
+            source.path,
+            grid,
+            field=source.field,
+            layer=source.layer,
+            band=source.band,
+            legend=source.labels,
+            own_crs=source.crs,
+        )
+        encoder = CategoryEncoder(name, source.min_share, source.unseen)
+        cells = np.bincount(categories.codes.ravel(), minlength=len(categories.labels) + 1)[1:]
+        encoder.fit_shares(ClassShares(categories.labels, cells[None, :] / max(int(cells.sum()), 1)))
+        (folder / "categories").mkdir(exist_ok=True)
+        features[name] = []
+        for column, plane in encoder.planes(categories):
+            path = folder / "categories" / f"{column}.tif"
+            description = f"1 where {name} is {column.removeprefix(f'{name}_')}, else 0 ({source.path.name})"
+            write_layer(path, plane, grid, LayerDefinition(column, "1", description))
+            features[name].append(Feature(column, "1", description, "categories", path, resampling="nearest"))
+    return features
 
 
 def _raster_features(recipe: Recipe) -> list[Feature]:

@@ -26,8 +26,8 @@ from susceptibility.evaluation import (
     evaluate,
     fit_models,
 )
-from susceptibility.features import FeatureStore, elevation_of, join_features, study_grid
-from susceptibility.inventory import UNLABELLED, InventoryCensus, rasterize_inventory, read_inventory
+from susceptibility.features import FeatureStore, elevation_of, inventory_of, join_features, study_grid
+from susceptibility.inventory import UNLABELLED, InventoryCensus, rasterize_inventory
 from susceptibility.mapping import ClassRow, SusceptibilityMap, predict_map, tabulate_classes, write_map
 from susceptibility.models import Classifier
 from susceptibility.publishing import checksum, staged_folder, write_manifest, write_text
@@ -36,6 +36,7 @@ from susceptibility.report import ReportContent, as_facts, write_report
 from susceptibility.sampling import NegativeSource, Sample, draw_sample
 from susceptibility.storage import read_raster
 from susceptibility.validation import SCHEMES, Partition, default_block_size, partition_cells
+from susceptibility.visibility import hidden_cells, subtract_hidden
 from susceptibility.workers import Progress
 
 logger = logging.getLogger(__name__)
@@ -83,6 +84,11 @@ class Study:
     def grid(self) -> Grid:
         """The study grid."""
         return self.store.grid
+
+    @property
+    def feature_sets(self) -> dict[str, tuple[str, ...]]:
+        """Names of the features of each set."""
+        return self.recipe.resolved_sets(self.store.columns)
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,18 +156,13 @@ def prepare_study(recipe: Recipe, work: Path, progress: Progress | None = None) 
     """
     grid = study_grid(recipe)
     logger.info("study grid: %d x %d cells of %g x %g m, %s", *grid.shape, *grid.resolution, grid.crs)
-    source = recipe.inventory
-    inventory = read_inventory(
-        source.path,
-        str(grid.crs),
-        layer=source.layer,
-        kind=source.kind,
-        own_crs=source.crs,
-        presence_field=source.presence_field,
-    )
+    inventory = inventory_of(recipe, grid)
+    if recipe.inventory.hidden is not None:
+        hidden = hidden_cells(recipe.inventory.hidden, grid)
+        inventory = subtract_hidden(inventory, hidden, grid)
     labels, census = rasterize_inventory(inventory, grid)
     store = join_features(recipe, grid, work / "features", progress)
-    wanted = {name for names in recipe.resolved_sets().values() for name in names}
+    wanted = {name for names in recipe.resolved_sets(store.columns).values() for name in names}
     usable = store.known([name for name in store.names if name in wanted])
     census = replace(census, on_missing_data=int(((labels != UNLABELLED) & ~usable).sum()))
     logger.info("inventory: %s", ", ".join(f"{name} {count}" for name, count in census.as_dict().items()))
@@ -218,7 +219,7 @@ def _split(recipe: Recipe, store: FeatureStore, samples: tuple[Sample, ...]) -> 
 def _compute(study: Study, work: Path, workers: int | None, tell: Progress) -> Outcome:
     recipe, store = study.recipe, study.store
     design = Design(
-        recipe.resolved_sets(),
+        study.feature_sets,
         {name: recipe.model_options(name) for name in recipe.model_names},
         recipe.sampling.seed,
         recipe.explain.permutations,
@@ -271,7 +272,7 @@ def _write(study: Study, outcome: Outcome, folder: Path, work: Path) -> None:
     for candidate, predicted in outcome.maps.items():
         tags = {
             "MODEL": candidate.model,
-            "FEATURES": " ".join(recipe.resolved_sets()[candidate.feature_set]),
+            "FEATURES": " ".join(study.feature_sets[candidate.feature_set]),
             "DRAWS": str(len(study.samples)),
             "SAMPLE_PREVALENCE": f"{study.samples[0].prevalence:.6g}",
         }
@@ -375,7 +376,7 @@ def notes_on(study: Study) -> list[str]:
     """What a reader must know of a study to read its numbers rightly."""
     prevalence = study.samples[0].prevalence
     area_prevalence = _area_prevalence(study)
-    static = study.store.known(next(iter(study.recipe.resolved_sets().values())))
+    static = study.store.known(next(iter(study.feature_sets.values())))
     lost = 1.0 - float(study.usable.sum()) / max(float(static.sum()), 1.0)
     notes = [
         f"Probabilities are relative: models learned from a sample in which {100 * prevalence:.1f} % of cells are "
@@ -420,9 +421,7 @@ def _facts(study: Study) -> dict[str, str]:
             f"{len(counts)} draw(s), seed {recipe.sampling.seed}",
             "validation": f"{recipe.validation.folds} folds, {recipe.validation.repeats} repeat(s) of each draw; "
             f"spatial blocks of {study.block_size_m:g} m",
-            "feature sets": "; ".join(
-                f"{name}: {', '.join(members)}" for name, members in recipe.resolved_sets().items()
-            ),
+            "feature sets": "; ".join(f"{name}: {', '.join(members)}" for name, members in study.feature_sets.items()),
         }
     )
 
@@ -450,13 +449,17 @@ def _context(study: Study) -> dict[str, Any]:
             "repeats": study.recipe.validation.repeats,
             "block_size_m": study.block_size_m,
         },
-        "feature_sets": {name: list(members) for name, members in study.recipe.resolved_sets().items()},
+        "feature_sets": {name: list(members) for name, members in study.feature_sets.items()},
     }
 
 
 def _provenance(study: Study) -> dict[str, Any]:
     inputs = {"dem": study.recipe.factors.dem, "inventory": study.recipe.inventory.path}
-    inputs |= {f"feature {each.name}": each.path for each in study.store.features if each.group != "terrain"}
+    inputs |= {
+        key: path for key, path in study.recipe.files().items() if path.is_file() and path not in inputs.values()
+    }
+    # Layers of a result, whose folder is all that the recipe names.
+    inputs |= {f"feature {each.name}": each.path for each in study.store.features if each.group == "insar"}
     return {
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "versions": _versions(),

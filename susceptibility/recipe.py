@@ -6,6 +6,8 @@ A key that is not known is refused with the keys that are, and paths are relativ
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Mapping
+from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
@@ -20,7 +22,7 @@ from susceptibility.sampling import NegativeSource
 from susceptibility.storage import Resampling
 from susceptibility.validation import RANDOM, SCHEMES
 
-GROUPS = ("terrain", "rasters", "insar")
+GROUPS = ("terrain", "distances", "rasters", "shaking", "categories", "insar")
 """Groups of features, by where they come from; feature sets may name them."""
 
 STATIC = "static"
@@ -61,6 +63,63 @@ class RasterSource(Section):
     unit: str | None = None
 
 
+class VectorSource(Section):
+    """One entry of ``[factors.distances]``: a vector file, or a table with the file and how to read it."""
+
+    path: Path
+    layer: str | None = None
+    crs: str | None = None
+
+
+class CategorySource(Section):
+    """One entry of ``[factors.categories]``: a raster of classes, or polygons whose `field` is the class."""
+
+    path: Path
+    field: str | None = None
+    layer: str | None = None
+    band: int = Field(default=1, ge=1)
+    crs: str | None = None
+    legend: dict[str, str] = Field(default_factory=dict)
+    min_share: float = Field(default=0.01, ge=0.0, lt=1.0)
+    unseen: Literal["zeros", "other"] = "zeros"
+
+    @model_validator(mode="after")
+    def _legend_has_numbers(self) -> CategorySource:
+        for number in self.legend:
+            if not number.lstrip("-").isdigit():
+                raise _unusable("whole numbers of classes as keys of 'legend'", repr(number))
+        return self
+
+    @property
+    def labels(self) -> dict[int, str]:
+        """Label of each number of a raster."""
+        return {int(number): label for number, label in self.legend.items()}
+
+
+class ShakingSource(Section):
+    """``[factors.shaking]``: fields of a ShakeMap's ``grid.xml``, each a feature by its name in small letters."""
+
+    path: Path
+    fields: tuple[Name, ...] = ("PGV",)
+
+
+class DrainageSection(Section):
+    """``[factors.drainage]``: what streams are; see `susceptibility.factors.drainage.DrainageOptions`."""
+
+    stream_area_m2: float = Field(default=1e6, gt=0.0)
+    routing: Literal["d8", "multiple"] = "multiple"
+    concavity: float = Field(default=0.45, gt=0.0, lt=2.0)
+    radius_m: float = Field(default=2000.0, gt=0.0)
+
+
+class WindowsSection(Section):
+    """``[factors.windows]``: sides of the windows of relief, roughness and position, in metres."""
+
+    relief_m: float = Field(default=500.0, gt=0.0)
+    roughness_m: float = Field(default=150.0, gt=0.0)
+    tpi_m: float = Field(default=500.0, gt=0.0)
+
+
 class InsarSource(Section):
     """``[factors.insar]``: layers of a result folder of `insar`, as they are and as absolute values."""
 
@@ -80,7 +139,12 @@ class FactorsSection(Section):
 
     dem: Path
     terrain: tuple[str, ...] = ("elevation", "slope", "aspect_sin", "aspect_cos", "profile_curvature", "plan_curvature")
+    drainage: DrainageSection = Field(default_factory=DrainageSection)
+    windows: WindowsSection = Field(default_factory=WindowsSection)
+    distances: dict[Name, Annotated[VectorSource, BeforeValidator(_path_alone)]] = Field(default_factory=dict)
     rasters: dict[Name, Annotated[RasterSource, BeforeValidator(_path_alone)]] = Field(default_factory=dict)
+    shaking: Annotated[ShakingSource, BeforeValidator(_path_alone)] | None = None
+    categories: dict[Name, Annotated[CategorySource, BeforeValidator(_path_alone)]] = Field(default_factory=dict)
     insar: InsarSource | None = None
 
     @model_validator(mode="after")
@@ -95,14 +159,21 @@ class FactorsSection(Section):
             if name in GROUPS:
                 raise _unusable(f"feature names other than those of the groups {', '.join(GROUPS)}", repr(name))
         if not names:
-            raise _unusable("at least one factor in 'terrain', 'rasters' or 'insar'", "none")
+            raise _unusable("at least one factor", "none")
         return self
 
     @property
     def names(self) -> dict[str, tuple[str, ...]]:
-        """Feature names of each group."""
+        """Feature names of each group; of classes those of the factors, which become several columns."""
         insar = () if self.insar is None else (*self.insar.layers, *map(absolute_name, self.insar.absolute))
-        return {"terrain": self.terrain, "rasters": tuple(self.rasters), "insar": insar}
+        return {
+            "terrain": self.terrain,
+            "distances": tuple(map(distance_name, self.distances)),
+            "rasters": tuple(self.rasters),
+            "shaking": () if self.shaking is None else tuple(name.lower() for name in self.shaking.fields),
+            "categories": tuple(self.categories),
+            "insar": insar,
+        }
 
 
 class InventorySection(Section):
@@ -113,6 +184,42 @@ class InventorySection(Section):
     kind: InventoryKind | None = None
     crs: str | None = None
     presence_field: str | None = None
+    date_field: str | None = None
+    first_day: date | None = None
+    last_day: date | None = None
+    landslide_classes: tuple[int, ...] | None = None
+    absence_classes: tuple[int, ...] = ()
+    mapped_area: Path | None = None
+    hidden: Path | None = None
+
+    @property
+    def period(self) -> tuple[date | None, date | None] | None:
+        """First and last day of the landslides that count; None for all."""
+        return None if self.first_day is None and self.last_day is None else (self.first_day, self.last_day)
+
+
+class UnitsSection(Section):
+    """``[units]``: what a row of the joined table stands for."""
+
+    kind: Literal["cells", "aggregate", "slope", "polygons"] = "cells"
+    size_m: float = Field(default=200.0, gt=0.0)
+    path: Path | None = None
+    layer: str | None = None
+    crs: str | None = None
+    channel_area_m2: float = Field(default=1_000_000.0, gt=0.0)
+    least_area_m2: float = Field(default=100_000.0, gt=0.0)
+    largest_variance: float = Field(default=0.2, gt=0.0, lt=1.0)
+    statistics: tuple[str, ...] = ("mean", "sd")
+
+    @model_validator(mode="after")
+    def _has_its_file(self) -> UnitsSection:
+        if self.kind == "polygons" and self.path is None:
+            raise _unusable("'path' of the polygons", "none")
+        if self.path is not None and self.kind in {"cells", "aggregate"}:
+            raise _unusable(f"no 'path' for units of kind '{self.kind}'", str(self.path))
+        if not self.statistics:
+            raise _unusable("at least one of 'statistics'", "none")
+        return self
 
 
 class SamplingSection(Section):
@@ -181,6 +288,7 @@ class Recipe(Section):
     study: StudySection = Field(default_factory=StudySection)
     factors: FactorsSection
     inventory: InventorySection
+    units: UnitsSection = Field(default_factory=UnitsSection)
     sampling: SamplingSection = Field(default_factory=SamplingSection)
     models: ModelsSection = Field(default_factory=ModelsSection)  # type: ignore[valid-type]  # made at run time
     validation: ValidationSection = Field(default_factory=ValidationSection)
@@ -215,12 +323,22 @@ class Recipe(Section):
         options: ModelOptions = getattr(self.models, name)
         return options
 
-    def resolved_sets(self) -> dict[str, tuple[str, ...]]:
-        """Feature names of each feature set; where the recipe names none, static against static with InSAR."""
+    def resolved_sets(self, columns: Mapping[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
+        """Feature names of each feature set; where the recipe names none, static against static with InSAR.
+
+        `columns` are those that each factor of classes has become, see `susceptibility.features.FeatureStore`.
+        """
+        sets = self._named_sets()
+        return {
+            title: tuple(column for name in members for column in columns.get(name, (name,)))
+            for title, members in sets.items()
+        }
+
+    def _named_sets(self) -> dict[str, tuple[str, ...]]:
         known = self.factors.names
         if self.feature_sets:
             return {title: expand_set(members, known) for title, members in self.feature_sets.items()}
-        static = (*known["terrain"], *known["rasters"])
+        static = tuple(name for group, names in known.items() if group != "insar" for name in names)
         with_insar = (*static, *known["insar"])
         if not known["insar"]:
             return {STATIC: static}
@@ -229,10 +347,23 @@ class Recipe(Section):
     def files(self) -> dict[str, Path]:
         """Files and folders the recipe reads, by the key that names them."""
         named = {"factors.dem": self.factors.dem, "inventory.path": self.inventory.path}
-        named |= {f"factors.rasters.{name}": raster.path for name, raster in self.factors.rasters.items()}
-        if self.factors.insar is not None:
-            named["factors.insar.path"] = self.factors.insar.path
-        return named
+        for group in ("distances", "rasters", "categories"):
+            sources = getattr(self.factors, group)
+            named |= {f"factors.{group}.{name}": source.path for name, source in sources.items()}
+        shaking, insar = self.factors.shaking, self.factors.insar
+        optional = {
+            "factors.shaking": None if shaking is None else shaking.path,
+            "factors.insar.path": None if insar is None else insar.path,
+            "inventory.mapped_area": self.inventory.mapped_area,
+            "inventory.hidden": self.inventory.hidden,
+            "units.path": self.units.path,
+        }
+        return named | {key: path for key, path in optional.items() if path is not None}
+
+
+def distance_name(source: str) -> str:
+    """Name of the feature that is the distance to a vector file's features, such as ``river``."""
+    return f"distance_to_{source}"
 
 
 def absolute_name(layer: str) -> str:
@@ -315,19 +446,25 @@ def _override_insar(path: Path, content: dict[str, Any], folder: Path) -> None:
 
 def _with_absolute_paths(recipe: Recipe, folder: Path) -> Recipe:
     factors = recipe.factors
-    rasters = {
-        name: raster.model_copy(update={"path": _inside(folder, raster.path)})
-        for name, raster in factors.rasters.items()
-    }
-    insar = factors.insar and factors.insar.model_copy(update={"path": _inside(folder, factors.insar.path)})
+    moved: dict[str, Any] = {"dem": _inside(folder, factors.dem)}
+    for group in ("distances", "rasters", "categories"):
+        moved[group] = {name: _moved(source, folder) for name, source in getattr(factors, group).items()}
+    for name in ("shaking", "insar"):
+        source = getattr(factors, name)
+        moved[name] = source and _moved(source, folder)
     return recipe.model_copy(
         update={
-            "factors": factors.model_copy(
-                update={"dem": _inside(folder, factors.dem), "rasters": rasters, "insar": insar}
-            ),
-            "inventory": recipe.inventory.model_copy(update={"path": _inside(folder, recipe.inventory.path)}),
+            "factors": factors.model_copy(update=moved),
+            "inventory": _moved(recipe.inventory, folder, "path", "mapped_area", "hidden"),
+            "units": _moved(recipe.units, folder),
         }
     )
+
+
+def _moved(section: Any, folder: Path, *keys: str) -> Any:
+    """A section whose paths, of keys that have one, are absolute."""
+    paths = {key: getattr(section, key) for key in keys or ("path",)}
+    return section.model_copy(update={key: _inside(folder, path) for key, path in paths.items() if path is not None})
 
 
 def _inside(folder: Path, path: Path) -> Path:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,29 +15,9 @@ from susceptibility.inventory import InventoryCensus
 from susceptibility.mapping import ClassRow
 from susceptibility.metrics import METRICS
 from susceptibility.models import MODELS
+from susceptibility.page import Cell, Row, figure, render_page, section, table, text_cell
 from susceptibility.publishing import write_text
 from susceptibility.validation import SCHEMES
-
-_STYLE = """
-:root { color-scheme: light; }
-body { font: 15px/1.55 system-ui, sans-serif; color: #22272b; background: #fbfaf8; margin: 0; }
-main { max-width: 1190px; margin: 0 auto; padding: 2.2rem 1.4rem 4rem; }
-h1 { font-size: 1.7rem; margin: 0 0 .2rem; }
-h2 { font-size: 1.15rem; margin: 2.4rem 0 .6rem; border-bottom: 1px solid #ddd8ce; padding-bottom: .25rem; }
-p.lead { font-size: 1.08rem; background: #fff; border-left: 4px solid #c1440e; padding: .7rem 1rem; margin: 1rem 0; }
-p.small, td.small { color: #5a6268; font-size: .88rem; }
-figure { margin: 1rem 0; } img { max-width: 100%; height: auto; background: #fff; border: 1px solid #e4dfd5; }
-figcaption { color: #5a6268; font-size: .88rem; }
-.scroll { overflow-x: auto; }
-table { border-collapse: collapse; font-size: .86rem; background: #fff; }
-th, td { padding: .28rem .6rem; border-bottom: 1px solid #ebe6dc; text-align: right; white-space: nowrap; }
-th:first-child, td:first-child, th.text, td.text { text-align: left; }
-th { background: #f2eee6; font-weight: 600; } tr.group td { border-top: 2px solid #cfc8ba; }
-td.gain { color: #2e7d4f; font-weight: 600; } td.loss { color: #b3261e; font-weight: 600; }
-td small { color: #5a6268; font-weight: 400; } td.wide { white-space: normal; }
-summary { cursor: pointer; color: #1f6f8b; margin: .4rem 0; }
-ul { padding-left: 1.2rem; }
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,34 +55,27 @@ class ReportContent:
 
 def write_report(path: Path, content: ReportContent) -> None:
     """Write the page, its pictures inside it."""
-    figures = {file.stem: _figure(file, caption) for file, caption in content.figures.items()}
+    figures = {file.stem: figure(file, caption) for file, caption in content.figures.items()}
     sections = [
         f"<h1>{escape(content.title)}</h1>",
         '<p class="small">Landslide susceptibility</p>',
         *(f'<p class="lead">{escape(sentence)}</p>' for sentence in findings(content.metrics, content.comparisons)),
-        _section("Susceptibility", figures.pop("maps"), _notes(content.notes)),
-        _section("Validation: random and spatial side by side", _metric_table(content.metrics), figures.pop("curves")),
+        section("Susceptibility", figures.pop("maps"), _notes(content.notes)),
+        section("Validation: random and spatial side by side", _metric_table(content.metrics), figures.pop("curves")),
     ]
     if content.comparisons:
         sections.append(
-            _section("Feature sets compared", _comparison_table(content.comparisons), figures.pop("comparison"))
+            section("Feature sets compared", _comparison_table(content.comparisons), figures.pop("comparison"))
         )
     sections += [
-        _section("What the models rely on", figures.pop("importance")),
-        _section("Reliability of the probabilities", figures.pop("reliability")),
-        _section("Classes", _class_table(content.classes), figures.pop("classes")),
-        _section("Inventory and folds", _census_table(content.census), *figures.values()),
-        _section("Features", _feature_table(content.features)),
-        _section("Study", _fact_table(content.facts)),
+        section("What the models rely on", figures.pop("importance")),
+        section("Reliability of the probabilities", figures.pop("reliability")),
+        section("Classes", _class_table(content.classes), figures.pop("classes")),
+        section("Inventory and folds", _census_table(content.census), *figures.values()),
+        section("Features", _feature_table(content.features)),
+        section("Study", _fact_table(content.facts)),
     ]
-    page = (
-        "<!doctype html>\n<html lang='en'><head><meta charset='utf-8'>"
-        "<meta name='viewport' content='width=device-width, initial-scale=1'>"
-        f"<title>{escape(content.title)}</title><style>{_STYLE}</style></head><body><main>\n"
-        + "\n".join(sections)
-        + "\n</main></body></html>\n"
-    )
-    write_text(path, page)
+    write_text(path, render_page(content.title, sections))
 
 
 def findings(metrics: Sequence[MetricRow], comparisons: Sequence[ComparisonRow]) -> list[str]:
@@ -152,59 +124,8 @@ def _interval(row: ComparisonRow) -> str:
     return f"95 % {difference.lower:+.3f} to {difference.upper:+.3f}"
 
 
-def _section(title: str, *parts: str) -> str:
-    return f"<section><h2>{escape(title)}</h2>\n" + "\n".join(parts) + "\n</section>"
-
-
-def _figure(file: Path, caption: str) -> str:
-    encoded = base64.b64encode(file.read_bytes()).decode("ascii")
-    return (
-        f'<figure><img alt="{escape(caption)}" src="data:image/png;base64,{encoded}">'
-        f"<figcaption>{escape(caption)}</figcaption></figure>"
-    )
-
-
 def _notes(notes: Sequence[str]) -> str:
     return "<ul>" + "".join(f"<li>{escape(note)}</li>" for note in notes) + "</ul>"
-
-
-@dataclass(frozen=True, slots=True)
-class _Cell:
-    """Text of a table's cell, what stands below it in small print, and its style."""
-
-    text: str
-    below: str = ""
-    style: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class _Row:
-    """Cells of a table's row; `starts_group` draws a line above it."""
-
-    cells: Sequence[_Cell]
-    starts_group: bool = False
-
-
-def _text(value: str) -> _Cell:
-    return _Cell(value, style="text")
-
-
-def _table(header: Sequence[str], rows: Sequence[_Row]) -> str:
-    styles = [cell.style for cell in rows[0].cells] if rows else [""] * len(header)
-    head = "".join(
-        f'<th class="{"text" if style == "text" else ""}">{escape(name)}</th>'
-        for name, style in zip(header, styles, strict=True)
-    )
-    body = "".join(
-        f'<tr class="{"group" if row.starts_group else ""}">' + "".join(map(_cell, row.cells)) + "</tr>\n"
-        for row in rows
-    )
-    return f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>\n{body}</tbody></table></div>'
-
-
-def _cell(cell: _Cell) -> str:
-    below = f"<br><small>{escape(cell.below)}</small>" if cell.below else ""
-    return f'<td class="{cell.style}">{escape(cell.text)}{below}</td>'
 
 
 def _metric_table(metrics: Sequence[MetricRow]) -> str:
@@ -215,22 +136,22 @@ def _metric_table(metrics: Sequence[MetricRow]) -> str:
     for scheme in schemes:
         title = f"{SCHEMES[scheme].title} folds" if scheme in SCHEMES else "training cells"
         for place, (feature_set, model) in enumerate(candidates):
-            name = _Cell(MODELS[model].title, title_of(feature_set), "text")
-            heading = _Cell(
+            name = Cell(MODELS[model].title, title_of(feature_set), "text")
+            heading = Cell(
                 title if place == 0 else "", "no validation" if place == 0 and scheme == TRAINING else "", "text"
             )
             values = [_with_spread(by_key[feature_set, model, scheme, metric]) for metric in METRICS]
-            rows.append(_Row([heading, name, *values], starts_group=place == 0))
+            rows.append(Row([heading, name, *values], starts_group=place == 0))
     caption = (
         '<p class="small">Mean, and below it the standard deviation over folds, repeats and draws. Classes at '
         "probability 0.5. AUC-PR and CSI depend on the prevalence beside them, which is that of the sample, not of the "
         "area.</p>"
     )
-    return _table(["scored on", "model", *(metric.title for metric in METRICS.values())], rows) + caption
+    return table(["scored on", "model", *(metric.title for metric in METRICS.values())], rows) + caption
 
 
-def _with_spread(row: MetricRow) -> _Cell:
-    return _Cell(f"{row.mean:.3f}", "" if math.isnan(row.std) else f"± {row.std:.3f}")
+def _with_spread(row: MetricRow) -> Cell:
+    return Cell(f"{row.mean:.3f}", "" if math.isnan(row.std) else f"± {row.std:.3f}")
 
 
 def _comparison_table(comparisons: Sequence[ComparisonRow]) -> str:
@@ -240,13 +161,13 @@ def _comparison_table(comparisons: Sequence[ComparisonRow]) -> str:
     for place, (candidate, scheme, model) in enumerate(pairs):
         compared = [by_key[model, scheme, candidate, metric] for metric in COMPARED]
         rows.append(
-            _Row(
+            Row(
                 [
-                    _text(f"{title_of(candidate)} - {title_of(compared[0].baseline)}"),
-                    _text(SCHEMES[scheme].title),
-                    _text(MODELS[model].title),
-                    *(_Cell(f"{row.difference.mean:+.4f}", _bounds(row), _style_of(row)) for row in compared),
-                    _Cell(compared[0].verdict, style=_style_of(compared[0])),
+                    text_cell(f"{title_of(candidate)} - {title_of(compared[0].baseline)}"),
+                    text_cell(SCHEMES[scheme].title),
+                    text_cell(MODELS[model].title),
+                    *(Cell(f"{row.difference.mean:+.4f}", _bounds(row), _style_of(row)) for row in compared),
+                    Cell(compared[0].verdict, style=_style_of(compared[0])),
                 ],
                 starts_group=place > 0 and pairs[place - 1][:2] != (candidate, scheme),
             )
@@ -257,7 +178,7 @@ def _comparison_table(comparisons: Sequence[ComparisonRow]) -> str:
         "AUC-ROC excludes zero. A lower Brier score is better.</p>"
     )
     header = ["features", "folds", "model", *(METRICS[metric].title for metric in COMPARED), "verdict"]
-    return _table(header, rows) + caption
+    return table(header, rows) + caption
 
 
 def _bounds(row: ComparisonRow) -> str:
@@ -270,17 +191,17 @@ def _style_of(row: ComparisonRow) -> str:
 
 def _class_table(classes: Mapping[Candidate, Sequence[ClassRow]]) -> str:
     rows = [
-        _Row(
+        Row(
             [
-                _text(MODELS[candidate.model].title),
-                _text(title_of(candidate.feature_set)),
-                _Cell(f"{row.number} ({row.lower:g} to {row.upper:g})"),
-                _Cell(f"{row.area_km2:.3f}"),
-                _Cell(_number(100.0 * row.area_share, ".1f")),
-                _Cell(f"{row.landslide_cells}"),
-                _Cell(_number(100.0 * row.landslide_share, ".1f")),
-                _Cell(_number(row.density_per_km2, ".2f")),
-                _Cell(_number(row.frequency_ratio, ".2f")),
+                text_cell(MODELS[candidate.model].title),
+                text_cell(title_of(candidate.feature_set)),
+                Cell(f"{row.number} ({row.lower:g} to {row.upper:g})"),
+                Cell(f"{row.area_km2:.3f}"),
+                Cell(_number(100.0 * row.area_share, ".1f")),
+                Cell(f"{row.landslide_cells}"),
+                Cell(_number(100.0 * row.landslide_share, ".1f")),
+                Cell(_number(row.density_per_km2, ".2f")),
+                Cell(_number(row.frequency_ratio, ".2f")),
             ],
             starts_group=place == 0,
         )
@@ -292,8 +213,8 @@ def _class_table(classes: Mapping[Candidate, Sequence[ClassRow]]) -> str:
         '<p class="small">Landslide cells include those the models were trained on: this describes the map, it does '
         "not validate it. Frequency ratio: share of the landslide cells over share of the area.</p>"
     )
-    table = _table(columns.split("|"), rows)
-    return f"<details><summary>Area and landslide density of each class</summary>{table}</details>{caption}"
+    listed = table(columns.split("|"), rows)
+    return f"<details><summary>Area and landslide density of each class</summary>{listed}</details>{caption}"
 
 
 def _census_table(census: InventoryCensus) -> str:
@@ -310,20 +231,20 @@ def _census_table(census: InventoryCensus) -> str:
         "absence_cells": "cells known to be free of landslides",
         "on_missing_data": "labelled cells where some feature is unknown, left out",
     }
-    rows = [_Row([_text(meaning[name]), _Cell(str(count))]) for name, count in census.as_dict().items()]
-    return _table(["inventory", "count"], rows)
+    rows = [Row([text_cell(meaning[name]), Cell(str(count))]) for name, count in census.as_dict().items()]
+    return table(["inventory", "count"], rows)
 
 
 def _feature_table(features: Sequence[tuple[str, str, str, str, float]]) -> str:
     rows = [
-        _Row([_text(name), _text(unit), _text(group), _text(meaning), _Cell(f"{100.0 * share:.1f}")])
+        Row([text_cell(name), text_cell(unit), text_cell(group), text_cell(meaning), Cell(f"{100.0 * share:.1f}")])
         for name, unit, group, meaning, share in features
     ]
-    return _table(["feature", "unit", "from", "meaning", "cells known, %"], rows)
+    return table(["feature", "unit", "from", "meaning", "cells known, %"], rows)
 
 
 def _fact_table(facts: Mapping[str, str]) -> str:
-    return _table(["", ""], [_Row([_text(name), _Cell(value, style="text wide")]) for name, value in facts.items()])
+    return table(["", ""], [Row([text_cell(name), Cell(value, style="text wide")]) for name, value in facts.items()])
 
 
 def _number(value: float, form: str) -> str:

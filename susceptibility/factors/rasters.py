@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,10 +15,20 @@ from numpy.typing import NDArray
 from insar.grid import Grid
 from insar.layers import grid_of, row_slices, write_layer
 from susceptibility.errors import InputError, OptionError
-from susceptibility.factors.definitions import FACTORS
+from susceptibility.factors.definitions import DRAINAGE_FACTORS, FACTORS, TERRAIN_FACTORS
+from susceptibility.factors.drainage import DrainageOptions, drainage_factors, segment_steepness
+from susceptibility.factors.relief import Windows, relief_of_rows, rows_needed
+from susceptibility.factors.streams import write_streams
 from susceptibility.factors.terrain import NEIGHBOURS, check_elevation, check_names, factor_of_rows
 from susceptibility.projection import AUTO_CRS, PixelPlaces, metric_grid, require_metric
-from susceptibility.storage import AVERAGED_WHEN_FINER_BY, Resampling, open_aligned, open_raster, read_window
+from susceptibility.storage import (
+    AVERAGED_WHEN_FINER_BY,
+    Resampling,
+    open_aligned,
+    open_raster,
+    read_raster,
+    read_window,
+)
 
 if TYPE_CHECKING:
     from rasterio.io import DatasetReader
@@ -37,9 +48,14 @@ def write_factors(
     *,
     crs: str | None = None,
     resolution_m: float | None = None,
+    windows: Windows | None = None,
+    drainage: DrainageOptions | None = None,
     progress: Progress | None = None,
 ) -> dict[str, Path]:
     """Write factors of a terrain model as Cloud-Optimized GeoTIFFs, projecting the model first where asked.
+
+    Factors of drainage need the whole model in memory and are made together, with the streams as ``streams.gpkg``
+    beside them; the others are made a band of rows at a time.
 
     Parameters
     ----------
@@ -54,6 +70,10 @@ def write_factors(
         its centre if it is not. Or a coordinate reference system in metres.
     resolution_m
         Pixel size to resample the model to; None for its own.
+    windows
+        Sizes of the windows of relief, roughness and position.
+    drainage
+        What streams are, and how what follows from them is measured.
     progress
         Called after each factor.
 
@@ -76,8 +96,9 @@ def write_factors(
         require_metric(own, dem)
     grid = metric_grid(own, dem, AUTO_CRS if crs is None else crs, resolution_m)
     folder.mkdir(parents=True, exist_ok=True)
+    work = _Work(folder, names, windows or Windows(), drainage or DrainageOptions(), progress)
     if grid == own:
-        return _write_each(dem, folder, names, progress)
+        return work.write(dem)
     # Interpolating linearly between elevations would leave the terrain flat inside the old pixels and kinked between
     # them, which shows as stripes of curvature.
     coarser = PixelPlaces.between(grid, own).finer_by > AVERAGED_WHEN_FINER_BY
@@ -86,7 +107,7 @@ def write_factors(
         projected = Path(temporary) / "elevation.tif"
         with open_aligned(dem, grid, resampling=resampling, least_coverage=_LEAST_COVERAGE) as aligned:
             write_layer(projected, aligned.read, grid, FACTORS["elevation"])
-        return _write_each(projected, folder, names, progress)
+        return work.write(projected)
 
 
 def compute_factors(
@@ -96,24 +117,53 @@ def compute_factors(
     return write_factors(dem, folder, names, progress=progress)
 
 
-def _write_each(dem: Path, folder: Path, names: tuple[str, ...], progress: Progress | None) -> dict[str, Path]:
-    """Write one factor after the other; each reads the model anew, so that only a band of rows is in memory."""
-    paths = {name: folder / f"{name}.tif" for name in names}
-    with open_raster(dem) as source:
-        grid = grid_of(source)
-        for done, (name, path) in enumerate(paths.items(), start=1):
-            write_layer(path, partial(_factor_rows, source, dem, name, grid), grid, FACTORS[name])
-            if progress is not None:
-                progress(done, len(paths))
-    return paths
+@dataclass(frozen=True, slots=True)
+class _Work:
+    """Factors to be written of a model on its own grid."""
 
+    folder: Path
+    names: tuple[str, ...]
+    windows: Windows
+    drainage: DrainageOptions
+    progress: Progress | None
 
-def _factor_rows(source: DatasetReader, dem: Path, name: str, grid: Grid, rows: slice) -> NDArray[np.float32]:
-    """Compute one factor of a slice of rows, with the neighbours above and below that it needs."""
-    first, last = max(rows.start - NEIGHBOURS, 0), min(rows.stop + NEIGHBOURS, grid.rows)
-    elevation = read_window(source, dem, 1, slice(first, last))
-    beyond = (first - (rows.start - NEIGHBOURS), rows.stop + NEIGHBOURS - last)
-    return factor_of_rows(name, np.pad(elevation, (beyond, (0, 0)), constant_values=np.nan), grid)
+    def write(self, dem: Path) -> dict[str, Path]:
+        """Write one factor after the other; each reads the model anew, so that only a band of rows is in memory."""
+        paths = {name: self.folder / f"{name}.tif" for name in self.names}
+        of_rows = [name for name in self.names if name not in DRAINAGE_FACTORS]
+        with open_raster(dem) as source:
+            grid = grid_of(source)
+            for done, name in enumerate(of_rows, start=1):
+                write_layer(paths[name], partial(self._rows_of, source, dem, name, grid), grid, FACTORS[name])
+                self._tell(done)
+        if len(of_rows) < len(self.names):
+            self._write_drainage(dem, grid, paths)
+        return paths
+
+    def _write_drainage(self, dem: Path, grid: Grid, paths: dict[str, Path]) -> None:
+        names = [name for name in self.names if name in DRAINAGE_FACTORS]
+        elevation, _ = read_raster(dem)
+        factors, streams = drainage_factors(elevation, grid, self.drainage, names)
+        for name in names:
+            values = factors.pop(name)
+            write_layer(paths[name], values, grid, FACTORS[name])
+        write_streams(self.folder / "streams.gpkg", streams, segment_steepness(streams, self.drainage))
+        self._tell(len(self.names))
+
+    def _rows_of(self, source: DatasetReader, dem: Path, name: str, grid: Grid, rows: slice) -> NDArray[Any]:
+        """Compute one factor of a slice of rows, with the neighbours above and below that it needs."""
+        reach = NEIGHBOURS if name in TERRAIN_FACTORS else rows_needed(name, grid, self.windows)
+        first, last = max(rows.start - reach, 0), min(rows.stop + reach, grid.rows)
+        elevation = read_window(source, dem, 1, slice(first, last))
+        beyond = (first - (rows.start - reach), rows.stop + reach - last)
+        surrounded = np.pad(elevation, (beyond, (0, 0)), constant_values=np.nan)
+        if name in TERRAIN_FACTORS:
+            return factor_of_rows(name, surrounded, grid)
+        return relief_of_rows(name, surrounded, grid, self.windows)
+
+    def _tell(self, done: int) -> None:
+        if self.progress is not None:
+            self.progress(done, len(self.names))
 
 
 def _grid_of(dem: Path) -> Grid:

@@ -39,18 +39,21 @@ curvatures, with implications for their application in geoscience modelling and 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
+from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from insar.grid import Grid
+from insar.layers import LayerDefinition, row_slices
 from susceptibility.errors import InputError, OptionError
-from susceptibility.factors.definitions import FACTORS
+from susceptibility.factors.definitions import FACTORS, TERRAIN_FACTORS
 from susceptibility.kernels import terrain as kernels
 from susceptibility.projection import require_metric
+from susceptibility.workers import run_in_threads
 
 NEIGHBOURS = 1
 """Rows and columns beside a pixel that its factors depend on."""
@@ -58,6 +61,7 @@ NEIGHBOURS = 1
 LOWEST_ELEVATION_M, HIGHEST_ELEVATION_M = -11_500.0, 9_000.0
 """Bounds of the Earth's surface; what lies outside is no elevation."""
 
+_ROWS_AT_ONCE = 256
 _UNDECLARED_NO_DATA = (-9999.0, 9999.0, -32768.0, 32767.0)
 
 
@@ -73,7 +77,7 @@ def terrain_factors(
     grid
         Where the pixels lie: projected, in metres. Pixels need not be square.
     names
-        Of `FACTORS`; None for all of them.
+        Of `TERRAIN_FACTORS`; None for all of them.
 
     Returns
     -------
@@ -87,7 +91,7 @@ def terrain_factors(
     InputError
         The grid is not in metres, has another shape than the elevations, or these cannot be elevations in metres.
     """
-    names = check_names(names)
+    names = check_names(names, TERRAIN_FACTORS)
     require_metric(grid, "grid of the elevations")
     if elevation.shape != grid.shape:
         raise InputError(
@@ -98,7 +102,15 @@ def terrain_factors(
         )
     check_elevation(elevation, "elevation")
     surrounded = np.pad(elevation, ((NEIGHBOURS, NEIGHBOURS), (0, 0)), constant_values=np.nan)
-    return {name: factor_of_rows(name, surrounded, grid) for name in names}
+    factors = {name: np.empty(grid.shape, np.float32) for name in names}
+    run_in_threads(
+        [
+            partial(_fill, name, surrounded[rows.start : rows.stop + 2 * NEIGHBOURS], grid, factor[rows])
+            for name, factor in factors.items()
+            for rows in row_slices(grid.rows, _ROWS_AT_ONCE)
+        ]
+    )
+    return factors
 
 
 def factor_of_rows(name: str, elevation: NDArray[np.floating[Any]], grid: Grid) -> NDArray[np.float32]:
@@ -107,7 +119,7 @@ def factor_of_rows(name: str, elevation: NDArray[np.floating[Any]], grid: Grid) 
     Parameters
     ----------
     name
-        One of `FACTORS`.
+        One of `TERRAIN_FACTORS`.
     elevation : (row + 2 `NEIGHBOURS`, col)
         Metres: the rows with those above and below them; NaN where unknown, as beyond the grid.
     grid
@@ -140,12 +152,16 @@ def factor_of_rows(name: str, elevation: NDArray[np.floating[Any]], grid: Grid) 
     return factor
 
 
-def check_names(names: Sequence[str] | None) -> tuple[str, ...]:
+def _fill(name: str, elevation: NDArray[np.floating[Any]], grid: Grid, factor: NDArray[np.float32]) -> None:
+    factor[...] = factor_of_rows(name, elevation, grid)
+
+
+def check_names(names: Sequence[str] | None, known: Mapping[str, LayerDefinition] = FACTORS) -> tuple[str, ...]:
     """Return the names of factors, each once, all of them for None; raises `OptionError` for one that is unknown."""
     if names is None:
-        return tuple(FACTORS)
+        return tuple(known)
     for name in names:
-        if name not in FACTORS:
+        if name not in known:
             raise _unknown_factor(name)
     return tuple(dict.fromkeys(names))
 
