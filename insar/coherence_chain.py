@@ -93,7 +93,7 @@ class CoherenceChain:
         if self.season is not None:
             names.append("seasonal_coherence")
         if self.amplitude is not None:
-            names.append("seasonal_amplitude")
+            names.append("amplitude_mean")
         if self.write_pairs:
             names += [f"coherence/{pair.name}" for pair in self.stack.pairs]
         if self.sibling is not None:
@@ -125,7 +125,7 @@ class CoherenceChain:
         if self.season is not None:
             layers["seasonal_coherence"] = median_of_known(coherence[list(self.season)])
         if self.amplitude is not None:
-            layers["seasonal_amplitude"] = self.amplitude.read(rows)
+            layers["amplitude_mean"] = self.amplitude.read(rows)
         if self.write_pairs:
             layers |= {f"coherence/{pair.name}": plane for pair, plane in zip(self.stack.pairs, coherence, strict=True)}
         sums: dict[str, NDArray[Any]] = {"coherence_sum": pair_sum, "coherence_count": pair_count}

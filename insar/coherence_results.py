@@ -135,7 +135,7 @@ class CoherenceOptions:
     event
         Siblings are chosen by the images before this date; by all where None.
     season
-        First and last day of the season of `seasonal_coherence` and `seasonal_amplitude`.
+        First and last day of the season of `seasonal_coherence` and `amplitude_mean`.
     """
 
     connections: int = 1
@@ -302,7 +302,7 @@ def _plan(
     season = None
     if options.season is not None:
         season = _season_pairs(stack.pairs, options.season)
-        left_out["seasonal_amplitude"] = "amplitude needs the complex images; the stack has coherence alone"
+        left_out["amplitude_mean"] = "amplitude needs the complex images; the stack has coherence alone"
     return CoherenceChain(stack, write_pairs=False, season=season), None, left_out
 
 

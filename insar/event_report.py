@@ -99,7 +99,7 @@ _LAYERS = {
     "seasonal_coherence": _Shown(
         "Coherence of the season", "Median over the pairs within it.", "Coherence", limits=(0.0, 1.0)
     ),
-    "seasonal_amplitude": _Shown(
+    "amplitude_mean": _Shown(
         "Amplitude of the season",
         "Mean over the images within it, 20 log10, in the images' own unit.",
         "Amplitude (dB)",

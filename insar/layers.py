@@ -48,139 +48,140 @@ class LayerDefinition:
     """A direction, whose values must not be averaged, 359 and 1 degrees to 180."""
 
 
-LAYERS: dict[str, LayerDefinition] = {
-    layer.name: layer
-    for layer in (
-        LayerDefinition("velocity", "m/yr", "Line-of-sight displacement rate", TOWARD_SATELLITE),
-        LayerDefinition("velocity_std", "m/yr", "Standard deviation of the line-of-sight rate"),
-        LayerDefinition(
-            "cumulative_displacement",
-            "m",
-            "Line-of-sight displacement of the last date relative to the first",
-            TOWARD_SATELLITE,
-        ),
-        LayerDefinition("acceleration", "m/yr2", "Acceleration along the line of sight", TOWARD_SATELLITE),
-        LayerDefinition("acceleration_std", "m/yr2", "Standard deviation of the acceleration"),
-        LayerDefinition("velocity_recent", "m/yr", "Line-of-sight rate over the trailing window", TOWARD_SATELLITE),
-        LayerDefinition("seasonal_amplitude", "m", "Amplitude of the annual term"),
-        LayerDefinition("seasonal_amplitude_std", "m", "Standard deviation of the amplitude of the annual term"),
-        LayerDefinition("dem_error", "m", "Height in the DEM minus height of the terrain"),
-        LayerDefinition("dem_error_std", "m", "Standard deviation of the height error of the DEM"),
-        LayerDefinition(
-            "rate_change",
-            "m/yr",
-            "Line-of-sight rate in the trailing window minus the rate before it",
-            TOWARD_SATELLITE,
-        ),
-        LayerDefinition("rate_change_std", "m/yr", "Standard deviation of the change of rate"),
-        LayerDefinition(
-            "acceleration_p", "1", "Probability of at least such a change of rate where the motion is steady, two-sided"
-        ),
-        LayerDefinition(
-            "accelerating",
-            "class",
-            "1 no change of rate; 2 the rate has grown, at the false-alarm rate asked for; 0 unknown",
-            dtype="uint8",
-            nodata=0,
-        ),
-        LayerDefinition(
-            "open_loops",
-            "count",
-            "Loops of interferograms that do not close",
-            dtype="uint16",
-            nodata=65535,
-        ),
-        LayerDefinition("temporal_coherence", "1", "Agreement of interferograms with the inverted time series, 0 to 1"),
-        LayerDefinition("mean_coherence", "1", "Average spatial coherence over the interferograms used"),
-        LayerDefinition(
-            "residual_rms", "m", "Root mean square of interferogram minus interferogram of the inverted time series"
-        ),
-        LayerDefinition("pairs_used", "count", "Valid interferograms at the pixel", dtype="uint16", nodata=0),
-        LayerDefinition(
-            "subsets", "count", "Disconnected subsets of the network at the pixel", dtype="uint16", nodata=0
-        ),
-        LayerDefinition(
-            "quality",
-            "bit flags",
-            "1 no data; 2 gap filled by minimum norm; 4 low temporal coherence; 8 unwrapping corrected; "
-            "16 layover; 32 shadow; 64 layover or shadow, not told apart; 128 loops of interferograms do not close",
-            dtype="uint8",
-        ),
-        LayerDefinition("height", "m", "Height of the terrain"),
-        LayerDefinition("incidence_angle", "deg", "Incidence angle from the vertical"),
-        LayerDefinition(
-            "azimuth_angle",
-            "deg",
-            "Direction from the target to the satellite, from north, anticlockwise",
-            is_angle=True,
-        ),
-        LayerDefinition("slope_velocity", "m/yr", "Rate along the steepest descent of the terrain", DOWNSLOPE),
-        LayerDefinition("slope_velocity_std", "m/yr", "Standard deviation of the rate along the steepest descent"),
-        LayerDefinition(
-            "slope_sensitivity",
-            "1",
-            "Cosine between the steepest descent and the direction to the satellite, -1 to 1",
-            "positive where motion down the slope is toward the satellite",
-        ),
-        LayerDefinition(
-            "visibility",
-            "class",
-            "1 good; 2 foreshortening; 3 layover; 4 shadow; 0 unknown",
-            dtype="uint8",
-            nodata=0,
-        ),
-        LayerDefinition("east_velocity", "m/yr", "Rate to the east, motion to the north taken as none", EASTWARD),
-        LayerDefinition("east_velocity_std", "m/yr", "Standard deviation of the rate to the east"),
-        LayerDefinition("vertical_velocity", "m/yr", "Vertical rate, motion to the north taken as none", UPWARD),
-        LayerDefinition("vertical_velocity_std", "m/yr", "Standard deviation of the vertical rate"),
-        LayerDefinition("coherence_pre", "1", "Mean coherence of the pairs before the event, 0 to 1"),
-        LayerDefinition("coherence_co", "1", "Mean coherence of the pairs across the event, 0 to 1"),
-        LayerDefinition("coherence_post", "1", "Mean coherence of the pairs after the event, 0 to 1"),
-        LayerDefinition(
-            "damage_proxy",
-            "1",
-            "Coherence before the event minus coherence across it, matched in its histogram where asked for",
-            COHERENCE_LOST,
-        ),
-        LayerDefinition(
-            "coherence_loss", "1", "CECL: coherence before the event minus coherence across it", COHERENCE_LOST
-        ),
-        LayerDefinition(
-            "coherence_recovery", "1", "PECI: coherence after the event minus coherence across it", COHERENCE_REGAINED
-        ),
-        LayerDefinition("coherence_change_sum", "1", "Sum of coherence loss and recovery", CHANGED_AT_EVENT),
-        LayerDefinition("coherence_change_max", "1", "The larger of coherence loss and recovery", CHANGED_AT_EVENT),
-        LayerDefinition(
-            "boxcar_sibling",
-            "1",
-            "Bx-S: boxcar minus sibling coherence of the pair across the event",
-            "negative where a pixel lost more coherence than those like it around it",
-        ),
-        LayerDefinition(
-            "damage_zscore",
-            "1",
-            "Coherence lost at the event, in standard deviations of the pairs before it",
-            COHERENCE_LOST,
-        ),
-        LayerDefinition(
-            "damage_significant",
-            "class",
-            "1 no loss of coherence against the mean of the pairs before the event; 2 loss at the false-alarm rate "
-            "asked for; 0 unknown",
-            dtype="uint8",
-            nodata=0,
-        ),
-        LayerDefinition(
-            "siblings", "count", "Pixels alike in amplitude behind the sibling coherence", dtype="uint16", nodata=0
-        ),
-        LayerDefinition("seasonal_coherence", "1", "Median coherence of the pairs within the season, 0 to 1"),
-        LayerDefinition(
-            "seasonal_amplitude", "dB", "Mean amplitude of the images within the season, 20 log10, as stored"
-        ),
-        LayerDefinition("images_pre", "count", "Images behind the median before the event", dtype="uint16", nodata=0),
-        LayerDefinition("images_post", "count", "Images behind the median after the event", dtype="uint16", nodata=0),
-    )
-}
+def _by_name(*layers: LayerDefinition) -> dict[str, LayerDefinition]:
+    named = {layer.name: layer for layer in layers}
+    if len(named) < len(layers):
+        # The later one would stand for both, in silence.
+        raise ValueError("two layers of one name")
+    return named
+
+
+LAYERS: dict[str, LayerDefinition] = _by_name(
+    LayerDefinition("velocity", "m/yr", "Line-of-sight displacement rate", TOWARD_SATELLITE),
+    LayerDefinition("velocity_std", "m/yr", "Standard deviation of the line-of-sight rate"),
+    LayerDefinition(
+        "cumulative_displacement",
+        "m",
+        "Line-of-sight displacement of the last date relative to the first",
+        TOWARD_SATELLITE,
+    ),
+    LayerDefinition("acceleration", "m/yr2", "Acceleration along the line of sight", TOWARD_SATELLITE),
+    LayerDefinition("acceleration_std", "m/yr2", "Standard deviation of the acceleration"),
+    LayerDefinition("velocity_recent", "m/yr", "Line-of-sight rate over the trailing window", TOWARD_SATELLITE),
+    LayerDefinition("seasonal_amplitude", "m", "Amplitude of the annual term"),
+    LayerDefinition("seasonal_amplitude_std", "m", "Standard deviation of the amplitude of the annual term"),
+    LayerDefinition("dem_error", "m", "Height in the DEM minus height of the terrain"),
+    LayerDefinition("dem_error_std", "m", "Standard deviation of the height error of the DEM"),
+    LayerDefinition(
+        "rate_change",
+        "m/yr",
+        "Line-of-sight rate in the trailing window minus the rate before it",
+        TOWARD_SATELLITE,
+    ),
+    LayerDefinition("rate_change_std", "m/yr", "Standard deviation of the change of rate"),
+    LayerDefinition(
+        "acceleration_p", "1", "Probability of at least such a change of rate where the motion is steady, two-sided"
+    ),
+    LayerDefinition(
+        "accelerating",
+        "class",
+        "1 no change of rate; 2 the rate has grown, at the false-alarm rate asked for; 0 unknown",
+        dtype="uint8",
+        nodata=0,
+    ),
+    LayerDefinition(
+        "open_loops",
+        "count",
+        "Loops of interferograms that do not close",
+        dtype="uint16",
+        nodata=65535,
+    ),
+    LayerDefinition("temporal_coherence", "1", "Agreement of interferograms with the inverted time series, 0 to 1"),
+    LayerDefinition("mean_coherence", "1", "Average spatial coherence over the interferograms used"),
+    LayerDefinition(
+        "residual_rms", "m", "Root mean square of interferogram minus interferogram of the inverted time series"
+    ),
+    LayerDefinition("pairs_used", "count", "Valid interferograms at the pixel", dtype="uint16", nodata=0),
+    LayerDefinition("subsets", "count", "Disconnected subsets of the network at the pixel", dtype="uint16", nodata=0),
+    LayerDefinition(
+        "quality",
+        "bit flags",
+        "1 no data; 2 gap filled by minimum norm; 4 low temporal coherence; 8 unwrapping corrected; "
+        "16 layover; 32 shadow; 64 layover or shadow, not told apart; 128 loops of interferograms do not close",
+        dtype="uint8",
+    ),
+    LayerDefinition("height", "m", "Height of the terrain"),
+    LayerDefinition("incidence_angle", "deg", "Incidence angle from the vertical"),
+    LayerDefinition(
+        "azimuth_angle",
+        "deg",
+        "Direction from the target to the satellite, from north, anticlockwise",
+        is_angle=True,
+    ),
+    LayerDefinition("slope_velocity", "m/yr", "Rate along the steepest descent of the terrain", DOWNSLOPE),
+    LayerDefinition("slope_velocity_std", "m/yr", "Standard deviation of the rate along the steepest descent"),
+    LayerDefinition(
+        "slope_sensitivity",
+        "1",
+        "Cosine between the steepest descent and the direction to the satellite, -1 to 1",
+        "positive where motion down the slope is toward the satellite",
+    ),
+    LayerDefinition(
+        "visibility",
+        "class",
+        "1 good; 2 foreshortening; 3 layover; 4 shadow; 0 unknown",
+        dtype="uint8",
+        nodata=0,
+    ),
+    LayerDefinition("east_velocity", "m/yr", "Rate to the east, motion to the north taken as none", EASTWARD),
+    LayerDefinition("east_velocity_std", "m/yr", "Standard deviation of the rate to the east"),
+    LayerDefinition("vertical_velocity", "m/yr", "Vertical rate, motion to the north taken as none", UPWARD),
+    LayerDefinition("vertical_velocity_std", "m/yr", "Standard deviation of the vertical rate"),
+    LayerDefinition("coherence_pre", "1", "Mean coherence of the pairs before the event, 0 to 1"),
+    LayerDefinition("coherence_co", "1", "Mean coherence of the pairs across the event, 0 to 1"),
+    LayerDefinition("coherence_post", "1", "Mean coherence of the pairs after the event, 0 to 1"),
+    LayerDefinition(
+        "damage_proxy",
+        "1",
+        "Coherence before the event minus coherence across it, matched in its histogram where asked for",
+        COHERENCE_LOST,
+    ),
+    LayerDefinition(
+        "coherence_loss", "1", "CECL: coherence before the event minus coherence across it", COHERENCE_LOST
+    ),
+    LayerDefinition(
+        "coherence_recovery", "1", "PECI: coherence after the event minus coherence across it", COHERENCE_REGAINED
+    ),
+    LayerDefinition("coherence_change_sum", "1", "Sum of coherence loss and recovery", CHANGED_AT_EVENT),
+    LayerDefinition("coherence_change_max", "1", "The larger of coherence loss and recovery", CHANGED_AT_EVENT),
+    LayerDefinition(
+        "boxcar_sibling",
+        "1",
+        "Bx-S: boxcar minus sibling coherence of the pair across the event",
+        "negative where a pixel lost more coherence than those like it around it",
+    ),
+    LayerDefinition(
+        "damage_zscore",
+        "1",
+        "Coherence lost at the event, in standard deviations of the pairs before it",
+        COHERENCE_LOST,
+    ),
+    LayerDefinition(
+        "damage_significant",
+        "class",
+        "1 no loss of coherence against the mean of the pairs before the event; 2 loss at the false-alarm rate "
+        "asked for; 0 unknown",
+        dtype="uint8",
+        nodata=0,
+    ),
+    LayerDefinition(
+        "siblings", "count", "Pixels alike in amplitude behind the sibling coherence", dtype="uint16", nodata=0
+    ),
+    LayerDefinition("seasonal_coherence", "1", "Median coherence of the pairs within the season, 0 to 1"),
+    LayerDefinition("amplitude_mean", "dB", "Mean amplitude of the images within the season, 20 log10, as stored"),
+    LayerDefinition("images_pre", "count", "Images behind the median before the event", dtype="uint16", nodata=0),
+    LayerDefinition("images_post", "count", "Images behind the median after the event", dtype="uint16", nodata=0),
+)
 """Layers of an `insar` result, by name."""
 
 

@@ -64,8 +64,8 @@ def test_coherence_of_images_is_a_stack_that_damage_opens(insar, images, tmp_pat
     code, printed, _ = insar("coherence", images, *LOOKS, "--season", DAYS[0], DAYS[3], "-o", out, "--event", EVENT)
     assert code == 0
     assert printed.strip() == str(out / "report.html")
-    assert {"mean_coherence", "seasonal_coherence", "seasonal_amplitude", "siblings"} <= set(layers(out))
-    assert layers(out)["seasonal_amplitude"]["unit"] == "dB"
+    assert {"mean_coherence", "seasonal_coherence", "amplitude_mean", "siblings"} <= set(layers(out))
+    assert layers(out)["amplitude_mean"]["unit"] == "dB"
     stack = open_stack(out)
     assert stack.processor == "scarp"
     assert [pair.name for pair in stack.pairs] == [f"{a}_{b}" for a, b in itertools.pairwise(DAYS)]
@@ -260,7 +260,7 @@ def test_a_stack_of_coherence_alone_gives_its_mean_and_season(insar, shared_data
     stack = shared_data / "galapagos_coherence"
     assert insar("coherence", stack, "--season", 20240106, 20240130, "-o", out)[0] == 0
     assert set(layers(out)) == {"mean_coherence", "seasonal_coherence"}
-    assert "complex images" in left_out(out)["seasonal_amplitude"]
+    assert "complex images" in left_out(out)["amplitude_mean"]
     opened = open_stack(stack)
     window = opened.coherence[:, 500:520, 300:340]
     count = np.isfinite(window).sum(axis=0)
