@@ -48,30 +48,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from insar.grid import Grid
-from insar.layers import LayerDefinition, row_slices
+from insar.layers import row_slices
 from susceptibility.errors import InputError, OptionError
+from susceptibility.factors.definitions import RELIEF_FACTORS
 from susceptibility.factors.terrain import check_elevation
 from susceptibility.kernels import relief as kernels
 from susceptibility.projection import require_metric
 from susceptibility.workers import run_in_threads
-
-DEFINITIONS: dict[str, LayerDefinition] = {
-    factor.name: factor
-    for factor in (
-        LayerDefinition("curvature", "1/m", "General curvature of the surface: minus its Laplacian", "convex positive"),
-        LayerDefinition("relief", "m", "Highest minus lowest elevation in a window"),
-        LayerDefinition("roughness", "m", "Standard deviation in a window of elevation minus its mean there"),
-        LayerDefinition("tpi", "m", "Elevation minus its mean in a window", "positive on ridges"),
-        LayerDefinition(
-            "aspect_class",
-            "class",
-            "Direction of steepest descent: 1 flat, 2 N, 3 NE, 4 E, 5 SE, 6 S, 7 SW, 8 W, 9 NW",
-            dtype="uint8",
-            nodata=0,
-        ),
-    )
-}
-"""What each factor is, by name."""
 
 ASPECT_CLASSES = {1: "flat", 2: "N", 3: "NE", 4: "E", 5: "SE", 6: "S", 7: "SW", 8: "W", 9: "NW"}
 
@@ -135,7 +118,7 @@ def rows_needed(name: str, grid: Grid, windows: Windows | None = None) -> int:
     Raises
     ------
     OptionError
-        The name is none of `DEFINITIONS`.
+        The name is none of `RELIEF_FACTORS`.
     """
     if name in {"curvature", "aspect_class"}:
         return 1
@@ -158,7 +141,7 @@ def relief_factors(
     grid
         Where the pixels lie: projected, in metres. Pixels need not be square.
     names
-        Of `DEFINITIONS`; None for all of them.
+        Of `RELIEF_FACTORS`; None for all of them.
     windows
         None for those of `Windows` as they are.
 
@@ -174,7 +157,7 @@ def relief_factors(
     InputError
         The grid is not in metres, has another shape than the elevations, or these cannot be elevations in metres.
     """
-    names = tuple(DEFINITIONS) if names is None else tuple(dict.fromkeys(names))
+    names = tuple(RELIEF_FACTORS) if names is None else tuple(dict.fromkeys(names))
     for name in names:
         rows_needed(name, grid, windows)  # refuses a name that is unknown before anything is computed
     require_metric(grid, "grid of the elevations")
@@ -186,7 +169,7 @@ def relief_factors(
             remedy="Read the elevations and their grid from the same file",
         )
     check_elevation(elevation, "elevation")
-    factors = {name: np.empty(grid.shape, DEFINITIONS[name].dtype) for name in names}
+    factors = {name: np.empty(grid.shape, RELIEF_FACTORS[name].dtype) for name in names}
     run_in_threads(
         [
             partial(_fill, name, elevation, grid, windows, rows, factor[rows])
@@ -205,7 +188,7 @@ def relief_of_rows(
     Parameters
     ----------
     name
-        One of `DEFINITIONS`.
+        One of `RELIEF_FACTORS`.
     elevation : (row + 2 `rows_needed`, col)
         Metres: the rows with those above and below them; NaN where unknown, as beyond the grid.
     grid
@@ -261,7 +244,7 @@ def _size_m(name: str, windows: Windows) -> float:
     if name not in sizes_m:
         raise OptionError(
             "factors",
-            required=f"names out of {', '.join(DEFINITIONS)}",
+            required=f"names out of {', '.join(RELIEF_FACTORS)}",
             found=repr(name),
             remedy="Correct the name",
         )

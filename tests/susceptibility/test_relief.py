@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 
 from insar.grid import Grid
 from susceptibility.errors import InputError, OptionError
+from susceptibility.factors.definitions import RELIEF_FACTORS
 from susceptibility.factors.relief import (
     ASPECT_CLASSES,
-    DEFINITIONS,
     Windows,
     relief_factors,
     relief_of_rows,
@@ -95,7 +95,7 @@ def test_windows_equal_brute_force(
 
 
 @pytest.mark.parametrize("rows", [1, 7, 64])
-@pytest.mark.parametrize("name", DEFINITIONS)
+@pytest.mark.parametrize("name", RELIEF_FACTORS)
 def test_the_same_bits_whichever_rows_are_computed_together(name: str, rows: int) -> None:
     grid, windows = metric_grid(64, 37), Windows(relief_m=130.0, roughness_m=70.0, tpi_m=90.0, least_known=0.5)
     elevation = rough_terrain(64, 37, 5, holes=12)

@@ -18,7 +18,7 @@ from insar.errors import InsarError
 from insar.grid import Grid
 from insar.layers import read_layer
 from susceptibility.errors import InputError, MissingInputError, OptionError
-from susceptibility.factors import FACTORS
+from susceptibility.factors.definitions import TERRAIN_FACTORS
 from susceptibility.factors.rasters import compute_factors, write_factors
 from susceptibility.factors.terrain import factor_of_rows, terrain_factors
 from susceptibility.kernels import terrain as kernels
@@ -249,7 +249,7 @@ def test_rows_from_south_to_north_give_the_same_terrain(rough: Array) -> None:
     transform = grid.transform
     south_up = Grid(grid.rows, grid.cols, Affine(transform.a, 0, transform.c, 0, -transform.e, grid.bounds[1]), UTM)
     factors, mirrored = terrain_factors(rough, grid), terrain_factors(rough[::-1], south_up)
-    for name in FACTORS:
+    for name in TERRAIN_FACTORS:
         np.testing.assert_array_equal(mirrored[name], factors[name][::-1], err_msg=name)
 
 
@@ -274,7 +274,7 @@ def test_unknown_elevations_make_their_window_unknown(rough: Array) -> None:
     expected[9:12, 19:22] = expected[19:22, 4:7] = True
     expected[[0, -1]] = expected[:, [0, -1]] = True
     factors = terrain_factors(elevation, metric_grid(*rough.shape))
-    for name in FACTORS:
+    for name in TERRAIN_FACTORS:
         if name != "elevation":
             np.testing.assert_array_equal(np.isnan(factors[name]), expected, err_msg=name)
 
@@ -292,7 +292,7 @@ def test_level_ground_is_flat_and_a_peak_has_no_curvature() -> None:
         assert np.isnan([peak[name][1, 1] for name in CURVATURES]).all()
 
 
-@given(cut=st.integers(1, 28), name=st.sampled_from(sorted(FACTORS)))
+@given(cut=st.integers(1, 28), name=st.sampled_from(sorted(TERRAIN_FACTORS)))
 @settings(max_examples=40, deadline=None)
 def test_rows_computed_apart_are_the_same_bits(cut: int, name: str) -> None:
     generator = np.random.default_rng(3)
@@ -336,16 +336,20 @@ def test_rasters_hold_what_the_arrays_hold_across_block_seams(tmp_path: Path) ->
     paths = write_factors(
         save(tmp_path / "dem.tif", stored, grid, nodata=-9999.0),
         tmp_path / "factors",
+        list(TERRAIN_FACTORS),
         progress=lambda done, total: seen.append((done, total)),
     )
     expected = terrain_factors(elevation, grid)
-    assert list(paths) == list(FACTORS)
-    assert seen == [(done, len(FACTORS)) for done in range(1, len(FACTORS) + 1)]
+    assert list(paths) == list(TERRAIN_FACTORS)
+    assert seen == [(done, len(TERRAIN_FACTORS)) for done in range(1, len(TERRAIN_FACTORS) + 1)]
     for name, path in paths.items():
         values, written_grid, definition = read_layer(path)
         np.testing.assert_array_equal(values.view(np.uint32), expected[name].view(np.uint32), err_msg=name)
         assert written_grid == grid
-        assert (definition.unit, definition.description) == (FACTORS[name].unit, FACTORS[name].description)
+        assert (definition.unit, definition.description) == (
+            TERRAIN_FACTORS[name].unit,
+            TERRAIN_FACTORS[name].description,
+        )
         assert definition.sign == ("convex positive" if name in CURVATURES else None)
         with rasterio.open(path) as source:
             assert source.tags(ns="IMAGE_STRUCTURE")["LAYOUT"] == "COG"
