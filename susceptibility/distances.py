@@ -23,23 +23,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from insar.grid import Grid
-from insar.layers import LayerDefinition, row_slices
+from insar.layers import row_slices
 from susceptibility.errors import InputError
 from susceptibility.projection import require_metric
 from susceptibility.vectors import VectorLayer, read_vectors
 from susceptibility.workers import run_in_threads
 
 logger = logging.getLogger(__name__)
-
-DEFINITIONS: dict[str, LayerDefinition] = {
-    factor.name: factor
-    for factor in (
-        LayerDefinition("distance_to_river", "m", "Distance to the nearest river"),
-        LayerDefinition("distance_to_road", "m", "Distance to the nearest road"),
-        LayerDefinition("distance_to_fault", "m", "Distance to the nearest fault"),
-    )
-}
-"""What each factor is, by name."""
 
 _ROWS_AT_ONCE = 256
 
