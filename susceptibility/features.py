@@ -22,6 +22,7 @@ from susceptibility.factors import FACTORS
 from susceptibility.insar_layers import open_result
 from susceptibility.inventory import Inventory, read_inventory
 from susceptibility.storage import Resampling, metric_grid_of, open_aligned
+from susceptibility.visibility import hidden_cells, subtract_hidden
 from susceptibility.workers import Progress
 
 if TYPE_CHECKING:
@@ -125,9 +126,9 @@ def study_grid(recipe: Recipe) -> Grid:
 
 
 def inventory_of(recipe: Recipe, grid: Grid) -> Inventory:
-    """The inventory of a recipe, in the coordinate reference system of the study grid."""
+    """The inventory of a recipe, in the coordinate reference system of the study grid, without what is hidden."""
     source = recipe.inventory
-    return read_inventory(
+    inventory = read_inventory(
         source.path,
         str(grid.crs),
         layer=source.layer,
@@ -140,6 +141,9 @@ def inventory_of(recipe: Recipe, grid: Grid) -> Inventory:
         absence_classes=source.absence_classes,
         mapped_area=source.mapped_area,
     )
+    if source.hidden is None:
+        return inventory
+    return subtract_hidden(inventory, hidden_cells(source.hidden, grid), grid)
 
 
 def join_features(recipe: Recipe, grid: Grid, folder: Path, progress: Progress | None = None) -> FeatureStore:

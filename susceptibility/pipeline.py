@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from insar.grid import Grid
 from susceptibility import figures, tables
+from susceptibility.coverage import mapped_cells
 from susceptibility.evaluation import (
     Candidate,
     ComparisonRow,
@@ -36,7 +37,6 @@ from susceptibility.report import ReportContent, as_facts, write_report
 from susceptibility.sampling import NegativeSource, Sample, draw_sample
 from susceptibility.storage import read_raster
 from susceptibility.validation import SCHEMES, Partition, default_block_size, partition_cells
-from susceptibility.visibility import hidden_cells, subtract_hidden
 from susceptibility.workers import Progress
 
 logger = logging.getLogger(__name__)
@@ -157,13 +157,13 @@ def prepare_study(recipe: Recipe, work: Path, progress: Progress | None = None) 
     grid = study_grid(recipe)
     logger.info("study grid: %d x %d cells of %g x %g m, %s", *grid.shape, *grid.resolution, grid.crs)
     inventory = inventory_of(recipe, grid)
-    if recipe.inventory.hidden is not None:
-        hidden = hidden_cells(recipe.inventory.hidden, grid)
-        inventory = subtract_hidden(inventory, hidden, grid)
     labels, census = rasterize_inventory(inventory, grid)
     store = join_features(recipe, grid, work / "features", progress)
     wanted = {name for names in recipe.resolved_sets(store.columns).values() for name in names}
     usable = store.known([name for name in store.names if name in wanted])
+    if inventory.mapped is not None:
+        # Beyond it nobody looked: a cell there is not one without landslides.
+        usable &= mapped_cells(inventory.mapped, grid)
     census = replace(census, on_missing_data=int(((labels != UNLABELLED) & ~usable).sum()))
     logger.info("inventory: %s", ", ".join(f"{name} {count}" for name, count in census.as_dict().items()))
     samples = _draw_samples(recipe, labels, usable)

@@ -198,6 +198,14 @@ class InventorySection(Section):
         return None if self.first_day is None and self.last_day is None else (self.first_day, self.last_day)
 
 
+class MotionSection(Section):
+    """``[units.motion]``: when a pixel of a layer of `insar` moves; see `susceptibility.motion.MotionOptions`."""
+
+    sigmas: float = Field(default=2.0, ge=0.0)
+    threshold: float = Field(default=0.0, ge=0.0)
+    error_correlation: float = Field(default=1.0, ge=0.0, le=1.0)
+
+
 class UnitsSection(Section):
     """``[units]``: what a row of the joined table stands for."""
 
@@ -210,6 +218,7 @@ class UnitsSection(Section):
     least_area_m2: float = Field(default=100_000.0, gt=0.0)
     largest_variance: float = Field(default=0.2, gt=0.0, lt=1.0)
     statistics: tuple[str, ...] = ("mean", "sd")
+    motion: MotionSection = Field(default_factory=MotionSection)
 
     @model_validator(mode="after")
     def _has_its_file(self) -> UnitsSection:

@@ -11,7 +11,7 @@ from typing import Any
 
 from susceptibility.evaluation import COMPARED, TRAINING, Candidate, ComparisonRow, MetricRow
 from susceptibility.figures import title_of
-from susceptibility.inventory import InventoryCensus
+from susceptibility.inventory import CENSUS_MEANINGS, InventoryCensus
 from susceptibility.mapping import ClassRow
 from susceptibility.metrics import METRICS
 from susceptibility.models import MODELS
@@ -218,20 +218,7 @@ def _class_table(classes: Mapping[Candidate, Sequence[ClassRow]]) -> str:
 
 
 def _census_table(census: InventoryCensus) -> str:
-    meaning = {
-        "features": "features in the file",
-        "empty": "without a geometry, left out",
-        "repaired": "with an invalid geometry, repaired",
-        "outside": "outside the grid, left out",
-        "partly_outside": "polygons reaching beyond the grid, cut",
-        "shared_cells": "points beyond the first in a cell, or cells in several polygons",
-        "below_cell": "polygons that contain no cell centre, one cell each",
-        "contradictory_cells": "cells given as landslide and as free of it, taken as landslide",
-        "landslide_cells": "landslide cells",
-        "absence_cells": "cells known to be free of landslides",
-        "on_missing_data": "labelled cells where some feature is unknown, left out",
-    }
-    rows = [Row([text_cell(meaning[name]), Cell(str(count))]) for name, count in census.as_dict().items()]
+    rows = [Row([text_cell(CENSUS_MEANINGS[name]), Cell(str(count))]) for name, count in census.as_dict().items()]
     return table(["inventory", "count"], rows)
 
 

@@ -13,10 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from insar.grid import Grid
-from susceptibility.density import TARGETS, UnitDensity, density_of_labels, density_of_polygons
+from susceptibility.density import TARGETS, density_of_units
 from susceptibility.errors import InputError, OptionError
 from susceptibility.features import Feature, FeatureStore, elevation_of, inventory_of, join_features, study_grid
-from susceptibility.inventory import Inventory
 from susceptibility.publishing import checksum
 from susceptibility.recipe import dump_recipe
 from susceptibility.storage import read_raster
@@ -42,7 +41,6 @@ from susceptibility.units import (
     slope_units,
     zonal_statistics,
 )
-from susceptibility.visibility import hidden_cells, subtract_hidden
 from susceptibility.workers import Progress
 
 if TYPE_CHECKING:
@@ -216,46 +214,27 @@ def _statistics_of(feature: Feature, asked: Sequence[str]) -> tuple[str, ...]:
 
 def _motion_columns(recipe: Recipe, feature: Feature, store: FeatureStore, units: Units) -> Iterator[Column]:
     from susceptibility.insar_layers import open_result, values_on_grid
-    from susceptibility.motion import motion_of_labels, motion_of_polygons
+    from susceptibility.motion import MotionOptions, motion_of_units
 
     source = recipe.factors.insar
     if source is None:
         raise OptionError("[factors.insar]", required="a result of insar", found="none", remedy="Add it")
     layer = open_result(source.path).layer(feature.path.stem)
     found = values_on_grid(layer, store.grid, absolute=feature.absolute)
-    if units.shapes is None:
-        motion = motion_of_labels(found.values, units.labels, sigma=found.sigma, units=units.count)
-    else:
-        motion = motion_of_polygons(found.values, store.grid, units.shapes, sigma=found.sigma)
+    asked = MotionOptions(**recipe.units.motion.model_dump())
+    motion = motion_of_units(found.values, units, sigma=found.sigma, options=asked)
     for statistic, column in motion.by_statistic().items():
         if np.isfinite(column).any():
             yield feature_column(feature, column.astype(np.float32), statistic)
 
 
 def _target_columns(recipe: Recipe, units: Units) -> list[Column]:
-    grid = units.grid
-    inventory = inventory_of(recipe, grid)
-    hidden = None
-    if recipe.inventory.hidden is not None:
-        hidden = hidden_cells(recipe.inventory.hidden, grid)
-    density = _density(inventory, units, hidden)
-    targets = density.targets()
+    inventory = inventory_of(recipe, units.grid)
+    density = density_of_units(inventory, units)
     return [
         Column(name, TARGETS[name].unit, TARGETS[name].description, values, "target", "float64")
-        for name, values in targets.items()
+        for name, values in density.targets().items()
     ]
-
-
-def _density(inventory: Inventory, units: Units, hidden: NDArray[np.bool_] | None) -> UnitDensity:
-    if hidden is not None:
-        inventory = subtract_hidden(inventory, hidden, units.grid)
-    if units.shapes is None:
-        observed = None if hidden is None else ~hidden
-        return density_of_labels(inventory, units.labels, units.grid, units=units.count, observed=observed)
-    from susceptibility.inventory_files import mask_polygons
-
-    unobserved = None if hidden is None else mask_polygons(hidden, units.grid)
-    return density_of_polygons(inventory, units.shapes, str(units.grid.crs), unobserved=unobserved)
 
 
 def _provenance(recipe: Recipe) -> dict[str, Any]:

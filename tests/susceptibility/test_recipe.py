@@ -30,13 +30,13 @@ def test_shipped_recipes_are_valid_and_survive_resolution(file: Any) -> None:
 
 def test_static_is_compared_with_insar_where_there_is_insar() -> None:
     content = least()
-    assert list(parse_recipe(content).resolved_sets()) == ["static"]
+    assert list(parse_recipe(content).resolved_sets({})) == ["static"]
     content["factors"] |= {
         "terrain": ["slope"],
         "rasters": {"ndvi": "ndvi.tif"},
         "insar": {"path": "out", "layers": ["velocity"], "absolute": ["velocity"]},
     }
-    assert parse_recipe(content).resolved_sets() == {
+    assert parse_recipe(content).resolved_sets({}) == {
         "static": ("slope", "ndvi"),
         "static_insar": ("slope", "ndvi", "velocity", "velocity_absolute"),
     }
@@ -45,7 +45,7 @@ def test_static_is_compared_with_insar_where_there_is_insar() -> None:
 def test_feature_sets_name_groups_and_features() -> None:
     content = least() | {"feature_sets": {"a": ["slope"], "b": ["terrain", "slope"]}}
     content["factors"]["terrain"] = ["elevation", "slope"]
-    assert parse_recipe(content).resolved_sets() == {"a": ("slope",), "b": ("elevation", "slope")}
+    assert parse_recipe(content).resolved_sets({}) == {"a": ("slope",), "b": ("elevation", "slope")}
 
 
 @pytest.mark.parametrize(
