@@ -214,10 +214,13 @@ def _write_csv(table: Table, path: Path) -> dict[str, int]:
 
     schema = _schema(table, with_geometry=False)
     missing = dict.fromkeys(table.names, 0)
-    options = pyarrow.csv.WriteOptions(quoting_style="none", quoting_header="none")
-    with pyarrow.csv.CSVWriter(path, schema, write_options=options) as writer:
-        for batch in _batches(table, schema, missing):
-            writer.write_batch(batch)
+    # The header by hand: releases of pyarrow differ in whether they put quotation marks around it.
+    options = pyarrow.csv.WriteOptions(include_header=False, quoting_style="none")
+    with path.open("wb") as sink:
+        sink.write((",".join(table.names) + "\n").encode())
+        with pyarrow.csv.CSVWriter(sink, schema, write_options=options) as writer:
+            for batch in _batches(table, schema, missing):
+                writer.write_batch(batch)
     return missing
 
 

@@ -19,6 +19,7 @@ from susceptibility.factors.flow import route_flow
 from susceptibility.factors.steepness import mean_of_segments, segment_steepness_by_gradient
 from susceptibility.factors.streams import extract_streams
 from susceptibility.inventory import InventoryKind, rasterize_inventory, read_inventory
+from susceptibility.kernels import landscape as kernels
 from susceptibility.landscape import CONCAVITY, LAND_COVERS, RIVER_AREA_M2, ROCKS, Landscape, make_landscape
 from susceptibility.landscape_lines import grid_graph
 from susceptibility.metrics import score
@@ -145,6 +146,33 @@ def test_classes_and_layers_are_plausible(landscape: Landscape) -> None:
     slope = np.degrees(np.arctan(np.hypot(*np.gradient(wide.elevation, 30.0))))
     assert 25.0 < np.median(slope) < 40.0
     assert slope.max() < 70.0
+
+
+def test_kernels_do_the_same_uncompiled(landscape: Landscape) -> None:
+    results = []
+    for compiled in (True, False):
+        called = {
+            name: getattr(kernels, name) if compiled else getattr(kernels, name).py_func
+            for name in ("find_receivers", "order_downstream", "drained_area", "raise_upstream", "creep")
+        }
+        elevation = landscape.elevation[-12:, 20:33].astype(np.float64)
+        receiver = np.full(elevation.size, -1, np.int64)
+        receiver[-elevation.shape[1] :] = np.arange(elevation.size - elevation.shape[1], elevation.size)
+        changed = called["find_receivers"](elevation, receiver)
+        receiver[receiver < 0] = np.flatnonzero(receiver < 0)  # water that leaves by the sides of the cut-out
+        order, area_m2 = np.empty_like(receiver), np.empty(receiver.size)
+        assert called["order_downstream"](receiver, order) == receiver.size
+        called["drained_area"](receiver, order, 900.0, area_m2)
+        raised = elevation.ravel().copy()
+        steepness = landscape.steepness[-12:, 20:33].ravel().astype(np.float64)
+        limit = np.full(raised.size, 0.6)
+        called["raise_upstream"](
+            receiver, order, area_m2, steepness, limit, CONCAVITY, 30.0, elevation.shape[1], raised
+        )
+        called["creep"](elevation, elevation < np.median(elevation), 0.5, 3)
+        results.append([np.array(changed), receiver, order, area_m2, raised, elevation])
+    for first, second in zip(*results, strict=True):
+        np.testing.assert_allclose(first, second, rtol=1e-14)
 
 
 def test_the_seed_decides(landscape: Landscape) -> None:

@@ -130,6 +130,17 @@ def test_the_parquet_file_explains_itself(tmp_path: Path) -> None:
     assert pq.read_table(path).column("landslide").to_pylist() == [0, 1, None, 1, 0]
 
 
+def test_a_csv_table_is_plain(tmp_path: Path) -> None:
+    write_table(small_table(with_geometry=True), tmp_path / "t.csv")
+    header, first, *_ = (tmp_path / "t.csv").read_text().splitlines()
+    assert header == ",".join(small_table().names)
+    assert first.split(",")[:5] == ["1", "50", "50", "10000", "0"]
+    assert (tmp_path / "t.csv").read_text().splitlines()[3].split(",")[4] == ""
+    described = json.loads((tmp_path / "t.csv.json").read_text())
+    assert described["missing"]["slope_mean"] == 1
+    assert described["columns"][6]["unit"] == "deg"
+
+
 def test_geometries_make_it_geoparquet(tmp_path: Path) -> None:
     path = tmp_path / "t.parquet"
     table = small_table(with_geometry=True)
