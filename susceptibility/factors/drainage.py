@@ -27,9 +27,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from insar.grid import Grid
-from insar.layers import LayerDefinition
 from susceptibility.distances import distance_to_cells
 from susceptibility.errors import OptionError
+from susceptibility.factors.definitions import DRAINAGE_FACTORS
 from susceptibility.factors.flow import FREEMAN_EXPONENT, Flow, divide_flow, route_flow
 from susceptibility.factors.steepness import (
     CONCAVITY,
@@ -48,29 +48,6 @@ SteepnessMethod = Literal["smoothed", "segment-integral", "segment-gradient", "n
 """Steepness of a channel that hillslopes and densities take; see `susceptibility.factors.steepness`."""
 
 _FIXED_POINT = 1e6  # parts of a unit: sums of whole numbers are exact, and 0 where there is nothing
-
-DRAINAGE_FACTORS: dict[str, LayerDefinition] = {
-    factor.name: factor
-    for factor in (
-        LayerDefinition("flow_accumulation", "m2", "Area that drains through the cell, its own included"),
-        LayerDefinition(
-            "catchment_cut",
-            "class",
-            "1 where the catchment touches the rim of the terrain model and may go on beyond, else 0",
-            dtype="uint8",
-            nodata=255,
-        ),
-        LayerDefinition("twi", "1", "Topographic wetness index: ln(a / tan slope), a the drained area per width, m"),
-        LayerDefinition("log_spi", "1", "Stream power index: ln(a tan slope), a the drained area per width, m"),
-        LayerDefinition("ksn", "m^(2 theta)", "Normalised steepness of the channel that the cell drains to"),
-        LayerDefinition(
-            "ksn_density", "m^(2 theta)", "Mean normalised steepness of the channels around, weighted by their length"
-        ),
-        LayerDefinition("drainage_density", "1/m", "Length of streams per area around the cell"),
-        LayerDefinition("distance_to_river", "m", "Distance to the nearest cell of a stream"),
-    )
-}
-"""Factors of drainage, by name."""
 
 
 @dataclass(frozen=True, slots=True)
