@@ -196,6 +196,11 @@ def simulate(
     slope_effect: Annotated[float, typer.Option(help="Log-odds per standard deviation of slope.")] = 1.2,
     curvature_effect: Annotated[float, typer.Option(help="The same of profile curvature.")] = -0.5,
     velocity_effect: Annotated[float, typer.Option(help="The same of the rate's absolute value.")] = 0.7,
+    damage_effect: Annotated[float, typer.Option(help="The same of the damage proxy.")] = 0.0,
+    river_effect: Annotated[float, typer.Option(help="The same of the distance to rivers.")] = -0.4,
+    road_effect: Annotated[float, typer.Option(help="The same of the distance to roads.")] = 0.0,
+    fault_effect: Annotated[float, typer.Option(help="The same of the distance to faults.")] = -0.3,
+    rock_effect: Annotated[float, typer.Option(help="Log-odds between the weakest and the strongest rock.")] = 0.8,
     size: Annotated[int, typer.Option("--size", min=16, help="Rows and columns of a simulated terrain.")] = 200,
     seed: Annotated[int, typer.Option("--seed", min=0, help="The same seed gives the same study.")] = 1,
     overwrite: Overwrite = False,
@@ -213,6 +218,11 @@ def simulate(
         slope_effect=slope_effect,
         curvature_effect=curvature_effect,
         velocity_effect=velocity_effect,
+        damage_effect=damage_effect,
+        river_effect=river_effect,
+        road_effect=road_effect,
+        fault_effect=fault_effect,
+        rock_effect=rock_effect,
     )
     written = simulate_study(output, options, dem=dem, velocity=velocity, overwrite=overwrite)
     if not quiet:
