@@ -42,6 +42,8 @@ bench: $(VENV)/.installed ## benchmarks, as ratios (long)
 	$(BIN)/python benchmarks/chain.py
 	$(BIN)/python benchmarks/scaling.py
 	$(BIN)/python benchmarks/coherence.py
+	$(BIN)/python benchmarks/terrain.py
+	$(BIN)/python benchmarks/slope.py
 
 $(VENV)/.docs: $(VENV)/.installed
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[docs]'
