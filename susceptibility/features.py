@@ -17,16 +17,19 @@ from numpy.typing import NDArray
 
 from insar.grid import Grid
 from insar.layers import LayerDefinition, row_slices, write_layer
+from susceptibility.categories import UNKNOWN, CategoryMap, ClassShares, read_categories
 from susceptibility.errors import InputError, OptionError
 from susceptibility.factors import FACTORS
+from susceptibility.factors.relief import ASPECT_CLASSES
 from susceptibility.insar_layers import open_result
 from susceptibility.inventory import Inventory, read_inventory
+from susceptibility.schema import FeatureSchema
 from susceptibility.storage import Resampling, metric_grid_of, open_aligned
 from susceptibility.visibility import hidden_cells, subtract_hidden
 from susceptibility.workers import Progress
 
 if TYPE_CHECKING:
-    from susceptibility.recipe import Recipe
+    from susceptibility.recipe import CategorySource, Recipe
 
 logger = logging.getLogger(__name__)
 
@@ -49,6 +52,8 @@ class Feature:
         How; None as suits a continuous quantity.
     absolute
         Whether its absolute value is taken, after alignment.
+    classes
+        Labels of a categorical feature, see `susceptibility.schema.FeatureSchema`; empty for a quantity.
     """
 
     name: str
@@ -60,6 +65,12 @@ class Feature:
     resampling: Resampling | None = None
     absolute: bool = False
     sign: str | None = None
+    classes: tuple[str, ...] = ()
+
+    @property
+    def schema(self) -> FeatureSchema:
+        """What it is to a model."""
+        return FeatureSchema(self.name, self.unit, self.group, self.description, self.sign, self.classes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,14 +133,14 @@ def study_grid(recipe: Recipe) -> Grid:
 
     ``[study] crs`` and ``resolution`` prevail.
     """
-    return metric_grid_of(recipe.factors.dem, recipe.study.crs or "auto", recipe.study.resolution)
+    return metric_grid_of(recipe.factors.terrain_model, recipe.study.crs or "auto", recipe.study.resolution)
 
 
 def inventory_of(recipe: Recipe, grid: Grid) -> Inventory:
     """The inventory of a recipe, in the coordinate reference system of the study grid, without what is hidden."""
     source = recipe.inventory
     inventory = read_inventory(
-        source.path,
+        source.file,
         str(grid.crs),
         layer=source.layer,
         kind=source.kind,
@@ -146,7 +157,9 @@ def inventory_of(recipe: Recipe, grid: Grid) -> Inventory:
     return subtract_hidden(inventory, hidden_cells(source.hidden, grid), grid)
 
 
-def join_features(recipe: Recipe, grid: Grid, folder: Path, progress: Progress | None = None) -> FeatureStore:
+def join_features(
+    recipe: Recipe, grid: Grid, folder: Path, progress: Progress | None = None, *, one_hot: bool = True
+) -> FeatureStore:
     """Align everything a recipe names on one grid.
 
     Parameters
@@ -159,6 +172,9 @@ def join_features(recipe: Recipe, grid: Grid, folder: Path, progress: Progress |
         Working folder for aligned features; made if it is not there, and needed as long as the store is.
     progress
         Told of each feature.
+    one_hot
+        Whether a factor of classes becomes one feature for each of its classes, or a single one of class numbers that
+        a model encodes for itself.
 
     Raises
     ------
@@ -170,13 +186,14 @@ def join_features(recipe: Recipe, grid: Grid, folder: Path, progress: Progress |
         A layer is no quantity.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    categories = _category_features(recipe, grid, folder)
+    categories = _category_features(recipe, grid, folder) if one_hot else _class_features(recipe, grid, folder)
     features = (
         *_terrain_features(recipe, folder),
         *_distance_features(recipe, grid, folder),
         *_raster_features(recipe),
         *_shaking_features(recipe, folder),
         *(feature for members in categories.values() for feature in members),
+        *_ground_failure_features(recipe, folder),
         *_insar_features(recipe),
     )
     planes: dict[str, NDArray[np.float32]] = {}
@@ -203,7 +220,7 @@ def _terrain_features(recipe: Recipe, folder: Path) -> list[Feature]:
     source = recipe.factors
     names = source.terrain
     paths = write_factors(
-        source.dem,
+        source.terrain_model,
         elevation_of(folder).parent,
         sorted({*names, "elevation"}),
         crs=recipe.study.crs or "auto",
@@ -212,7 +229,15 @@ def _terrain_features(recipe: Recipe, folder: Path) -> list[Feature]:
         drainage=DrainageOptions(**source.drainage.model_dump()),
     )
     return [
-        Feature(name, FACTORS[name].unit, FACTORS[name].description, "terrain", paths[name], sign=FACTORS[name].sign)
+        Feature(
+            name,
+            FACTORS[name].unit,
+            FACTORS[name].description,
+            "terrain",
+            paths[name],
+            sign=FACTORS[name].sign,
+            classes=tuple(ASPECT_CLASSES.values()) if name == "aspect_class" else (),
+        )
         for name in names
     ]
 
@@ -247,22 +272,59 @@ def _shaking_features(recipe: Recipe, folder: Path) -> list[Feature]:
     return features
 
 
+def _ground_failure_features(recipe: Recipe, folder: Path) -> list[Feature]:
+    source = recipe.factors.ground_failure
+    if source is None:
+        return []
+    from susceptibility.usgs import DEFINITIONS, usgs_landslide_map, write_usgs_map
+
+    path = write_usgs_map(usgs_landslide_map(source.path, crs=source.crs), folder / "ground_failure")
+    definition = DEFINITIONS["usgs_probability"]
+    name = definition.name
+    return [Feature(name, definition.unit, definition.description, "ground_failure", path[name])]
+
+
+def _class_features(recipe: Recipe, grid: Grid, folder: Path) -> dict[str, list[Feature]]:
+    """One feature for each factor of classes, of their numbers from 1; NaN where the class is unknown."""
+    features: dict[str, list[Feature]] = {}
+    for name, source in recipe.factors.categories.items():
+        categories = _categories_of(source, grid)
+        (folder / "categories").mkdir(exist_ok=True)
+        path = folder / "categories" / f"{name}.tif"
+        definition = LayerDefinition(name, "class", f"Class of {name} ({source.path.name})")
+
+        def codes(rows: slice, codes: NDArray[np.uint16] = categories.codes) -> NDArray[np.float32]:
+            return np.where(codes[rows] == UNKNOWN, np.nan, codes[rows]).astype(np.float32)
+
+        write_layer(path, codes, grid, definition)
+        features[name] = [
+            Feature(
+                name, "class", definition.description, "categories", path,
+                resampling="nearest", classes=categories.labels,
+            )
+        ]  # fmt: skip
+    return features
+
+
+def _categories_of(source: CategorySource, grid: Grid) -> CategoryMap:
+    return read_categories(
+        source.path,
+        grid,
+        field=source.field,
+        layer=source.layer,
+        band=source.band,
+        legend=source.labels,
+        own_crs=source.crs,
+    )
+
+
 def _category_features(recipe: Recipe, grid: Grid, folder: Path) -> dict[str, list[Feature]]:
     """One feature for each class of each factor: 1 where a cell is of it, else 0, NaN where its class is unknown."""
-    from susceptibility.categories import ClassShares, read_categories
     from susceptibility.encoding import CategoryEncoder
 
     features: dict[str, list[Feature]] = {}
     for name, source in recipe.factors.categories.items():
-        categories = read_categories(
-            source.path,
-            grid,
-            field=source.field,
-            layer=source.layer,
-            band=source.band,
-            legend=source.labels,
-            own_crs=source.crs,
-        )
+        categories = _categories_of(source, grid)
         encoder = CategoryEncoder(name, source.min_share, source.unseen)
         cells = np.bincount(categories.codes.ravel(), minlength=len(categories.labels) + 1)[1:]
         encoder.fit_shares(ClassShares(categories.labels, cells[None, :] / max(int(cells.sum()), 1)))

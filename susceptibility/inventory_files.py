@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 RASTER_SUFFIXES = {".tif", ".tiff", ".vrt", ".img", ".asc", ".bil", ".sdat"}
 """Files that are read as rasters unless something else is asked for."""
 
-_TRUE = {"true", "t", "yes", "y", "1", "1.0"}
-_FALSE = {"false", "f", "no", "n", "0", "0.0"}
+TRUE_WORDS = {"true", "t", "yes", "y", "1", "1.0"}
+FALSE_WORDS = {"false", "f", "no", "n", "0", "0.0"}
 
 _LONGEST_EDGE_PIXELS = 16.0  # of a raster's patches, so that their edges stay straight in another projection
 _ROWS_AT_ONCE = 512
@@ -181,7 +181,7 @@ def truth_values(path: Path, table: FeatureTable, presence_field: str | None) ->
         return np.ones(len(table.geometries), np.bool_)
     values = field_values(path, table, presence_field, "presence_field")
     words = np.array([str(value).strip().lower() for value in values])
-    is_true, is_false = np.isin(words, list(_TRUE)), np.isin(words, list(_FALSE))
+    is_true, is_false = np.isin(words, list(TRUE_WORDS)), np.isin(words, list(FALSE_WORDS))
     if not (is_true | is_false).all():
         strange = str(words[~(is_true | is_false)][0])
         raise InputError(

@@ -14,12 +14,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from susceptibility.classes import ClassRow
+from susceptibility.dataset import Dataset
 from susceptibility.evaluation import Candidate, ComparisonRow, ImportanceRow, MetricRow
-from susceptibility.features import FeatureStore
-from susceptibility.mapping import ClassRow
+from susceptibility.partitions import Partition
 from susceptibility.publishing import write_text
 from susceptibility.sampling import Sample
-from susceptibility.validation import Partition
+from susceptibility.table import Column, UnitRows, build_table
+from susceptibility.table_files import write_table as write_unit_table
 
 
 def write_metrics(
@@ -56,60 +58,52 @@ def flat_comparison(row: ComparisonRow) -> dict[str, Any]:
     }
 
 
-def write_importance(path: Path, rows: Sequence[ImportanceRow], store: FeatureStore) -> None:
-    """Write ``importance.csv``: each feature with its unit and the group it comes from."""
-    features = {feature.name: feature for feature in store.features}
-    write_csv(
-        path,
-        [asdict(row) | {"unit": features[row.feature].unit, "group": features[row.feature].group} for row in rows],
-    )
+def write_importance(path: Path, rows: Sequence[ImportanceRow]) -> None:
+    """Write ``importance.csv``: what each feature, and each group of features, is to each model."""
+    write_csv(path, [asdict(row) for row in rows])
 
 
-def write_table(path: Path, store: FeatureStore, samples: Sequence[Sample]) -> None:
-    """Write ``table.csv``: every cell that is in a sample once, with the numbers of the draws it is in."""
-    cells = np.unique(np.concatenate([sample.cells for sample in samples]))
-    target = np.zeros(cells.size, np.uint8)
-    draws: list[list[str]] = [[] for _ in cells]
-    for sample in samples:
-        positions = np.searchsorted(cells, sample.cells)
-        target[positions] = sample.target
-        for position in positions:
-            draws[position].append(str(sample.draw))
-    rows, cols = np.divmod(cells, store.grid.cols)
-    places = store.coordinates_m(cells)
-    values = store.read_cells(cells, store.names)
-    write_csv(
-        path,
-        (
-            {
-                "cell": int(cell),
-                "row": int(rows[index]),
-                "col": int(cols[index]),
-                "x": float(places[index, 0]),
-                "y": float(places[index, 1]),
-                "landslide": int(target[index]),
-                "draws": " ".join(draws[index]),
-            }
-            | dict(zip(store.names, (f"{value:.9g}" for value in values[index]), strict=True))
-            for index, cell in enumerate(cells)
-        ),
-    )
+def write_table(path: Path, data: Dataset, samples: Sequence[Sample], provenance: Mapping[str, Any]) -> None:
+    """Write every row that is in a sample once, with its place, target, features and the number of draws it is in.
 
-
-def write_folds(path: Path, store: FeatureStore, samples: Sequence[Sample], partitions: Sequence[Partition]) -> None:
-    """Write ``folds.gpkg``: centres of the sampled cells of each draw, with the fold that tests each, from 1.
-
-    Fields are ``draw``, ``cell``, ``landslide`` and one for each split, named after scheme and repeat.
+    `path` ends in ``.parquet``; see `susceptibility.table_files` for the format.
     """
-    import pyogrio
-    import pyogrio.raw
+    rows = np.unique(np.concatenate([sample.cells for sample in samples]))
+    target = np.zeros(rows.size)
+    draws = np.zeros(rows.size, np.int32)
+    for sample in samples:
+        positions = np.searchsorted(rows, sample.cells)
+        target[positions] = sample.target
+        draws[positions] += 1
+    places = data.places(rows)
+    units = UnitRows(
+        data.kind, data.crs, rows.size, data.number(rows), places[:, 0], places[:, 1], data.area_m2(rows)
+    )  # fmt: skip
+    values = data.matrix(rows, data.names)
+    columns = [
+        Column("target", "", "What models were fitted to", target, "target", "float64"),
+        Column("draws", "count", "Samples that the unit is in", draws, "target", "int32"),
+        *(
+            Column(feature.name, feature.unit, feature.description, values[:, index], group=feature.group, sign=feature.sign)
+            for index, feature in enumerate(data.schema)
+        ),
+    ]
+    write_unit_table(build_table(units, columns, provenance), path)
+
+
+def write_folds(path: Path, data: Dataset, samples: Sequence[Sample], partitions: Sequence[Partition]) -> None:
+    """Write ``folds.gpkg``: centroids of the sampled units of each draw, with the fold that tests each, from 1.
+
+    Fields are ``draw``, ``unit``, ``target`` and one for each split, named after scheme and repeat; 0 where a unit is
+    never tested, -1 where it takes no part.
+    """
     import shapely
 
-    cells = np.concatenate([sample.cells for sample in samples])
+    rows = np.concatenate([sample.cells for sample in samples])
     columns: dict[str, NDArray[Any]] = {
         "draw": np.concatenate([np.full(sample.cells.size, sample.draw, np.int32) for sample in samples]),
-        "cell": cells.astype(np.int64),
-        "landslide": np.concatenate([sample.target for sample in samples]).astype(np.int32),
+        "unit": np.asarray(data.number(rows), np.int64),
+        "target": np.concatenate([sample.target for sample in samples]).astype(np.float64),
     }
     of_draw: dict[str, dict[int, NDArray[np.intp]]] = {}
     for partition in partitions:
@@ -117,19 +111,28 @@ def write_folds(path: Path, store: FeatureStore, samples: Sequence[Sample], part
         of_draw.setdefault(name, {})[partition.draw] = partition.fold
     for name, folds in of_draw.items():
         columns[name] = np.concatenate([folds[sample.draw] for sample in samples]).astype(np.int32) + 1
+    write_points(path, "units", shapely.points(data.places(rows)), columns, data.crs)
+
+
+def write_points(path: Path, layer: str, points: NDArray[np.object_], columns: Mapping[str, Any], crs: str) -> None:
+    """Write points as a GeoPackage that is the same, to the byte, each time."""
+    import pyogrio
+    import pyogrio.raw
+    import shapely
+
     partial = path.with_name(f".{path.name}")  # GDAL tells the format by the suffix
     # Without it the file holds the time of its making, and is another one each time.
     pyogrio.set_gdal_config_options({"OGR_CURRENT_DATE": "1970-01-01T00:00:00.000Z"})
     try:
         pyogrio.raw.write(
             partial,
-            shapely.to_wkb(shapely.points(store.coordinates_m(cells))),
+            shapely.to_wkb(points),
             list(columns.values()),
             list(columns),
             geometry_type="Point",
-            crs=store.grid.crs,
+            crs=crs,
             driver="GPKG",
-            layer="cells",
+            layer=layer,
         )
         partial.replace(path)
     finally:

@@ -128,7 +128,7 @@ def join_units(recipe: Recipe, work: Path, progress: Progress | None = None) -> 
         cells = np.flatnonzero(units.labels.ravel())
         rows, columns = cell_rows(grid, cells), list(cell_columns(store, cells))
     else:
-        rows, columns = _rows_of(units), list(_unit_columns(recipe, store, units))
+        rows, columns = _rows_of(units), [column for _, column in unit_columns(recipe, store, units)]
     return JoinedUnits(units, build_table(rows, [*targets, *columns], _provenance(recipe)))
 
 
@@ -187,25 +187,27 @@ def _rows_of(units: Units) -> UnitRows:
     )
 
 
-def _unit_columns(recipe: Recipe, store: FeatureStore, units: Units) -> Iterator[Column]:
-    """Statistics of each feature over the cells of each unit; one feature is in memory at a time."""
+def unit_columns(recipe: Recipe, store: FeatureStore, units: Units) -> Iterator[tuple[Feature, Column]]:
+    """Give each feature with its statistics over the cells of each unit; one feature is in memory at a time."""
     zones = Zones.of_units(units)
     for feature in store.features:
         plane = store.planes[feature.name]
         statistics = _statistics_of(feature, recipe.units.statistics)
         if feature.group == "insar":
-            yield from _motion_columns(recipe, feature, store, units)
+            for column in _motion_columns(recipe, feature, store, units):
+                yield feature, column
             continue
         found = zonal_statistics(zones, plane, store.grid, statistics)
         for statistic in statistics:
-            named = "share" if feature.group == "categories" else statistic
-            yield feature_column(feature, found[statistic].astype(np.float32), named)
+            is_share = feature.group == "categories" and not feature.classes
+            named = "share" if is_share else statistic
+            yield feature, feature_column(feature, found[statistic].astype(np.float32), named)
 
 
 def _statistics_of(feature: Feature, asked: Sequence[str]) -> tuple[str, ...]:
     if feature.name in _DIRECTIONS:
         return ("circular_mean",)
-    if feature.name in _CLASSES:
+    if feature.name in _CLASSES or feature.classes:
         return ("dominant",)
     if feature.group == "categories":
         return ("mean",)  # of 0 and 1: the share of the known area

@@ -1,0 +1,295 @@
+"""A table that others have made, one row for each mapping unit, as a `Dataset`."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from affine import Affine
+from numpy.typing import NDArray
+
+from insar.grid import Grid
+from susceptibility.categories import sorted_labels
+from susceptibility.dataset import Dataset, Targets, row_values
+from susceptibility.density import SQUARE_METRES_PER_KM2
+from susceptibility.errors import InputError, MissingInputError, OptionError
+from susceptibility.inventory import ABSENCE, LANDSLIDE, UNLABELLED
+from susceptibility.inventory_files import FALSE_WORDS, TRUE_WORDS
+from susceptibility.projection import known_crs, utm_crs
+from susceptibility.schema import FeatureSchema
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from susceptibility.recipe import TableSection
+
+logger = logging.getLogger(__name__)
+
+SUFFIXES = (".csv", ".csv.gz", ".parquet")
+_DEGREES = 360.0
+
+
+def read_given_table(source: TableSection) -> Dataset:
+    """Read the table that ``[table]`` of a recipe names.
+
+    Parameters
+    ----------
+    source
+        What its columns are.
+
+    Returns
+    -------
+    Dataset
+        Of kind ``table``, all in memory. Areal density above 1, which cannot be, is clipped and told of in `notes`.
+
+    Raises
+    ------
+    MissingInputError, InputError
+        There is no such file, it cannot be read, or values are not what their column should hold.
+    OptionError
+        It lacks a column that is named, or has none left to predict from.
+    """
+    table = _read(source.path)
+    places, crs = _places(source, table)
+    count = table.num_rows
+    schema, columns = _features(source, table)
+    members = {feature.name: (feature.name,) for feature in schema}
+    sigma = {feature: row_values(_numbers(source, table, column)) for feature, column in source.sigma.items()}
+    for feature in sigma:
+        if feature not in members:
+            raise _no_column(source, feature, "sigma", members)
+    area = np.full(count, np.nan)
+    if source.area_m2 is not None:
+        area = _numbers(source, table, source.area_m2)
+    targets, notes = _targets(source, table, area)
+    return Dataset(
+        kind="table",
+        crs=crs,
+        count=count,
+        schema=schema,
+        columns={name: row_values(values) for name, values in columns.items()},
+        sigma=sigma,
+        members=members,
+        targets=targets,
+        area_m2=row_values(area),
+        number=row_values(np.arange(1, count + 1, dtype=np.int64)),
+        places=places.__getitem__,
+        geometry=lambda rows: _points(places[rows]),
+        notes=notes,
+    )
+
+
+def _points(places: NDArray[np.float64]) -> NDArray[np.object_]:
+    import shapely
+
+    return np.asarray(shapely.points(places), object)
+
+
+def _read(path: Path) -> pa.Table:
+    import pyarrow as pa
+    import pyarrow.csv
+    import pyarrow.parquet
+
+    if not path.is_file():
+        raise MissingInputError(path, required="a table", found="no such file", remedy="Check [table] path")
+    if not path.name.lower().endswith(SUFFIXES):
+        raise OptionError(
+            path, required=f"a table that ends in {', '.join(SUFFIXES)}", found=path.name, remedy="Convert it"
+        )
+    try:
+        if path.name.lower().endswith(".parquet"):
+            return pyarrow.parquet.read_table(path)
+        # "NA" and its like are words that programs write for what is not known.
+        options = pyarrow.csv.ConvertOptions(strings_can_be_null=True)
+        return pyarrow.csv.read_csv(path, convert_options=options)
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+        raise InputError(
+            path,
+            required="a table with a header and one row for each unit",
+            found=str(error),
+            remedy="Open it and mend the line named",
+        ) from error
+
+
+def _places(source: TableSection, table: pa.Table) -> tuple[NDArray[np.float64], str]:
+    """Eastings and northings (row, 2) in metres, and their coordinate reference system."""
+    crs = known_crs(source.crs)
+    places = np.stack([_numbers(source, table, source.x), _numbers(source, table, source.y)], axis=1)
+    if not np.isfinite(places).all():
+        raise InputError(
+            source.path,
+            required=f"numbers in every row of {source.x!r} and {source.y!r}",
+            found=f"{int((~np.isfinite(places)).any(axis=1).sum())} rows without",
+            remedy="Leave these rows out",
+        )
+    middle = places.mean(axis=0)
+    here = Grid(1, 1, Affine.translation(*middle), crs)
+    if here.is_metric:
+        return places, crs
+    if not here.is_geographic or np.abs(places).max() > _DEGREES:
+        raise InputError(
+            source.path,
+            required="coordinates in degrees, or in a projected system in metres that is not Web Mercator",
+            found=f"{crs}, with places around {middle[0]:g}, {middle[1]:g}",
+            remedy="Correct [table] crs, or project the table",
+        )
+    import pyproj
+
+    metric = utm_crs(here)
+    x, y = pyproj.Transformer.from_crs(crs, metric, always_xy=True).transform(*places.T)
+    return np.stack([x, y], axis=1), metric
+
+
+def _features(
+    source: TableSection, table: pa.Table
+) -> tuple[tuple[FeatureSchema, ...], dict[str, NDArray[np.float32]]]:
+    used = {source.x, source.y, *source.targets.values(), *source.sigma.values(), *source.leave_out}
+    used |= {source.area_m2} if source.area_m2 is not None else set()
+    names = source.features or [name for name in table.column_names if name not in used and _is_numeric(table, name)]
+    names = [*dict.fromkeys([*names, *source.classes])]
+    if not names:
+        raise OptionError(
+            f"[table] features of {source.path}",
+            required="at least one column of numbers or classes to predict from",
+            found="none besides places and targets",
+            remedy="Name them",
+        )
+    leaking = sorted(set(names) & set(source.targets.values()))
+    if leaking:
+        raise OptionError(
+            "[table] features",
+            required="columns other than those to be predicted",
+            found=", ".join(leaking),
+            remedy="Take them out: a model that is given the answer learns nothing else",
+        )
+    group_of = {name: group for group, members in source.groups.items() for name in members}
+    for name in (*source.leave_out, *group_of, *source.units):
+        if name not in table.column_names:
+            raise _no_column(source, name, "leave_out, groups or units", table.column_names)
+    schema, columns = [], {}
+    for name in names:
+        classes: tuple[str, ...] = ()
+        if name in source.classes:
+            columns[name], classes = _codes(source, table, name)
+        else:
+            columns[name] = _numbers(source, table, name).astype(np.float32)
+        unit = "class" if classes else source.units.get(name, "")
+        group = group_of.get(name, "table")
+        schema.append(FeatureSchema(name, unit, group, f"{name} of {source.path.name}", classes=classes))
+    return tuple(schema), columns
+
+
+def _codes(source: TableSection, table: pa.Table, name: str) -> tuple[NDArray[np.float32], tuple[str, ...]]:
+    values = _column(source, table, name, "classes").to_pylist()
+    labels = [None if value is None or value != value else _label(value) for value in values]  # noqa: PLR0124  (NaN)
+    known = sorted_labels({label for label in labels if label is not None})
+    code = {label: float(number) for number, label in enumerate(known, start=1)}
+    return np.array([np.nan if label is None else code[label] for label in labels], np.float32), tuple(known)
+
+
+def _label(value: Any) -> str:
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
+
+
+def _targets(source: TableSection, table: pa.Table, area: NDArray[np.float64]) -> tuple[Targets, tuple[str, ...]]:
+    notes = []
+    density = number = None
+    if source.areal_density is not None:
+        density = _numbers(source, table, source.areal_density)
+    elif source.landslide_area_m2 is not None:
+        covered = _numbers(source, table, source.landslide_area_m2)
+        density = np.divide(covered, area, out=np.full(area.size, np.nan), where=area > 0.0)
+    if density is not None:
+        above = density > 1.0
+        if above.any():
+            notes.append(
+                f"{int(above.sum())} of {density.size} units have an areal density above 1, up to "
+                f"{np.nanmax(density):.3g}: landslides were counted that reach beyond their unit, or twice. They are "
+                "taken as 1."
+            )
+        density = np.minimum(density, 1.0)
+    if source.number is not None:
+        slides = _numbers(source, table, source.number)
+        number = np.divide(slides * SQUARE_METRES_PER_KM2, area, out=np.full(area.size, np.nan), where=area > 0.0)
+    labels = np.full(table.num_rows, UNLABELLED, np.uint8)
+    if source.landslide is not None:
+        present, known = _truth(source, table, source.landslide)
+    else:
+        found = density if density is not None else number
+        if found is None:
+            raise OptionError(
+                "[table]",
+                required="'landslide', 'areal_density', 'landslide_area_m2' or 'number', to be predicted",
+                found="none of them",
+                remedy="Name the column",
+            )
+        present, known = found > 0.0, np.isfinite(found)
+    # Every row of such a table was looked at: what is no landslide is known to be none.
+    labels[known] = ABSENCE
+    labels[known & present] = LANDSLIDE
+    events = None
+    if source.event is not None:
+        named = _column(source, table, source.event, "event").to_pylist()
+        events = np.array([None if value is None else str(value) for value in named], object)
+    return Targets(labels, density, number, events), tuple(notes)
+
+
+def _truth(source: TableSection, table: pa.Table, name: str) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Whether there is a landslide in each row, and whether that is known."""
+    column = _column(source, table, name, "landslide")
+    if _is_numeric(table, name):
+        values = _numbers(source, table, name)
+        if not np.isin(values[np.isfinite(values)], (0.0, 1.0)).all():
+            raise InputError(
+                f"{source.path}, column {name!r}",
+                required="1 for a landslide and 0 for none",
+                found="other numbers",
+                remedy="Name it as 'number' or 'areal_density' if that is what it is",
+            )
+        return values == 1.0, np.isfinite(values)
+    words = [None if value is None else str(value).strip().lower() for value in column.to_pylist()]
+    strange = sorted({word for word in words if word is not None} - TRUE_WORDS - FALSE_WORDS)
+    if strange:
+        raise InputError(
+            f"{source.path}, column {name!r}",
+            required="true or false (also 1/0, yes/no)",
+            found=repr(strange[0]),
+            remedy="Correct the column",
+        )
+    return np.array([word in TRUE_WORDS for word in words]), np.array([word is not None for word in words])
+
+
+def _numbers(source: TableSection, table: pa.Table, name: str) -> NDArray[np.float64]:
+    column = _column(source, table, name, "")
+    if not _is_numeric(table, name):
+        raise InputError(
+            f"{source.path}, column {name!r}",
+            required="numbers",
+            found=f"{column.type}",
+            remedy="Correct the column, or name it under [table] classes",
+        )
+    return np.asarray(column.cast("float64").to_numpy(), np.float64)
+
+
+def _column(source: TableSection, table: pa.Table, name: str, key: str) -> pa.ChunkedArray:
+    if name not in table.column_names:
+        raise _no_column(source, name, key, table.column_names)
+    return table.column(name)
+
+
+def _no_column(source: TableSection, name: str, key: str, known: Any) -> OptionError:
+    return OptionError(
+        f"[table] {key}".rstrip(),
+        required=f"a column of {source.path}: {', '.join(known)}",
+        found=repr(name),
+        remedy="Check the spelling",
+    )
+
+
+def _is_numeric(table: pa.Table, name: str) -> bool:
+    from pyarrow import types
+
+    kind = table.schema.field(name).type
+    return bool(types.is_floating(kind) or types.is_integer(kind))
