@@ -1,24 +1,30 @@
-"""What a registered classifier consists of."""
+"""What a registered model consists of, and the rows that it is fitted on."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from enum import StrEnum
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
+from susceptibility.errors import OptionError
+from susceptibility.schema import FeatureSchema, Task
+
+BOTH_TASKS = frozenset(Task)
+
 
 class ModelOptions(BaseModel):
-    """Hyperparameters of a classifier, as keys of its table in a recipe."""
+    """Hyperparameters of a model, as keys of its table in a recipe."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class Classifier(Protocol):
-    """The part of scikit-learn's protocol that this package relies on."""
+    """The part of scikit-learn's protocol that a bare classifier has."""
 
     def fit(self, X: NDArray[np.float32], y: NDArray[np.uint8], /) -> Any:
         """Learn from features (cell, feature) and targets (cell,), 1 where there is a landslide."""
@@ -29,9 +35,62 @@ class Classifier(Protocol):
         ...
 
 
+class Storage(StrEnum):
+    """How a fitted estimator is kept in a file, always without pickle."""
+
+    XGBOOST = "xgboost-json"
+    LIGHTGBM = "lightgbm-text"
+    SKOPS = "skops"
+    JSON = "json"
+
+
+@dataclass(frozen=True, slots=True)
+class Training:
+    """Rows that an estimator is fitted on, as preprocessing has left them.
+
+    Attributes
+    ----------
+    X
+        (row, column) float32, all known.
+    y
+        (row,) uint8 0 or 1 for classification, float64 for regression.
+    weight
+        (row,) float64 of positive numbers; None where all rows count the same.
+    columns
+        What each column is.
+    task, seed
+        What is learned, and the seed of whatever is random.
+    """
+
+    X: NDArray[np.float32]
+    y: NDArray[Any]
+    weight: NDArray[np.float64] | None
+    columns: tuple[FeatureSchema, ...]
+    task: Task
+    seed: int
+
+    def class_weights(self) -> tuple[float, float]:
+        """Return the total weight of the rows without and with a landslide."""
+        positive = self.y == 1
+        if self.weight is None:
+            return float(np.count_nonzero(~positive)), float(np.count_nonzero(positive))
+        return float(self.weight[~positive].sum()), float(self.weight[positive].sum())
+
+    def balanced(self) -> Training:
+        """Return the same rows, weighted so that both classes count the same and the total weight stays."""
+        negative, positive = self.class_weights()
+        half = (negative + positive) / 2.0
+        weight = np.where(self.y == 1, half / positive, half / negative)
+        return replace(self, weight=weight if self.weight is None else weight * self.weight)
+
+
+def _no_features(options: Any) -> tuple[str, ...]:  # noqa: ARG001
+    return ()
+
+
 @dataclass(frozen=True, slots=True)
 class ModelDefinition:
-    """One classifier of the registry.
+    """One model of the registry.
 
     Attributes
     ----------
@@ -39,17 +98,68 @@ class ModelDefinition:
         As recipes and as people write it.
     options
         Class of its hyperparameters.
-    build
-        Makes an unfitted estimator from an instance of `options` and a seed. It works on one thread: fits run side by
-        side, and the result must not depend on how many do.
-    native_importance
-        From a fitted estimator, the importance of each feature by the estimator's own measure, (feature,), and what
-        that measure is called.
+    fit
+        Makes a fitted estimator of an instance of `options` and the training rows. It works on one thread: fits run
+        side by side, and the result must not depend on how many do.
+    score
+        From a fitted estimator and (row, column) float32 the (row,) float64 probability of a landslide or density; for
+        a model without `gives_probability` a number that only orders the rows. The score of a row does not depend on
+        the rows beside it.
+    importance
+        From a fitted estimator, the importance of each column by the estimator's own measure, (column,); NaN where it
+        has none.
+    native_importance_name
+        What that measure is called.
+    storage
+        How the fitted estimator is saved.
+    tasks
+        What it can learn.
+    needs_scaling
+        Whether quantities are to be brought to a common scale first.
+    takes_classes
+        Whether it reads numbers of classes as they are, rather than one column per class.
+    gives_probability
+        Whether a score of a classification is a probability without calibration.
+    importance_is_slope
+        Whether the importance is per unit of a column, to be multiplied by the column's standard deviation.
+    required_features
+        Names of the features that it cannot do without, from an instance of `options`.
     """
 
     name: str
     title: str
     options: type[ModelOptions]
-    build: Callable[[Any, int], Classifier]
-    native_importance: Callable[[Any], NDArray[np.float64]]
+    fit: Callable[[Any, Training], Any]
+    score: Callable[[Any, NDArray[np.float32]], NDArray[np.float64]]
+    importance: Callable[[Any], NDArray[np.float64]]
     native_importance_name: str
+    storage: Storage
+    tasks: frozenset[Task] = frozenset({Task.CLASSIFICATION})
+    needs_scaling: bool = False
+    takes_classes: bool = False
+    gives_probability: bool = True
+    importance_is_slope: bool = False
+    required_features: Callable[[Any], tuple[str, ...]] = _no_features
+    make: Callable[[Any, int], Classifier] | None = None
+
+    def build(self, options: Any, seed: int) -> Classifier:
+        """Make an unfitted bare classifier of an instance of `options` and a seed, scaling included where needed."""
+        if self.make is None:
+            raise OptionError(
+                self.name,
+                required="a model that has a bare classifier",
+                found="one that has none",
+                remedy="Choose another",
+            )
+        classifier = self.make(options, seed)
+        if not self.needs_scaling:
+            return classifier
+        from sklearn.pipeline import make_pipeline
+        from sklearn.preprocessing import StandardScaler
+
+        pipeline: Classifier = make_pipeline(StandardScaler(), classifier)
+        return pipeline
+
+    def native_importance(self, fitted: Any) -> NDArray[np.float64]:
+        """Importance of each column of a fitted bare classifier, (column,)."""
+        return self.importance(fitted[-1] if self.needs_scaling else fitted)
