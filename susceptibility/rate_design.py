@@ -1,4 +1,4 @@
-"""Least squares of a displacement series up to a date: the model of time that `insar` fitted, with what was there then."""
+"""Least squares of a displacement series up to a date, with the model of time that `insar` fitted to all of it."""
 
 from __future__ import annotations
 
@@ -181,7 +181,7 @@ def plan_fit(terms: TimeTerms, dates: tuple[date, ...], recent_days: float, leas
         len(dates),
         np.ascontiguousarray(design),
         np.ascontiguousarray(weights),
-        np.linalg.inv(design.T @ design),
+        np.asarray(np.linalg.inv(design.T @ design), np.float64),
         recent >= LEAST_RECENT_DATES,
     )
 

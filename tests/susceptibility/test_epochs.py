@@ -21,7 +21,8 @@ from insar.layers import layer_definition, write_layer
 from insar.pipeline import run_chain
 from insar.rates import RateFitter
 from insar.timefunctions import parse_model
-from susceptibility.epochs import FOLLOWED, layers_until, open_epochs, open_series, plan_epochs
+from susceptibility.displacement_series import FOLLOWED, open_series
+from susceptibility.epochs import layers_until, open_epochs, plan_epochs
 from susceptibility.errors import InputError, MissingInputError, OptionError
 from susceptibility.kernels import epochs as kernels
 from susceptibility.rate_design import TimeTerms, parse_terms, plan_fit
