@@ -1,4 +1,4 @@
-"""Every model on every feature set by every validation scheme, all on the same cells and folds."""
+"""Every model on every feature set by every validation scheme, all on the same rows and folds."""
 
 from __future__ import annotations
 
@@ -6,82 +6,69 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import NamedTuple
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from susceptibility.metrics import METRICS, score, summarize
-from susceptibility.models import MODELS, Classifier, ModelOptions
+from susceptibility.comparison import Difference, Verdict, paired_difference
+from susceptibility.dataset import Dataset
+from susceptibility.design import Candidate, Design, seed_of_draw
+from susceptibility.metrics import METRICS, metrics_of, score, summarize
+from susceptibility.models.learner import SusceptibilityModel
+from susceptibility.partitions import SCHEMES, Partition
+from susceptibility.records import read_record, write_record
 from susceptibility.sampling import Sample
-from susceptibility.validation import (
-    SCHEMES,
-    Difference,
-    FoldResult,
-    Partition,
-    Verdict,
-    landslide_probability,
-    paired_difference,
-    validate_fold,
-)
+from susceptibility.schema import Task
+from susceptibility.validation import FoldResult, validate_fold
 from susceptibility.workers import run_in_processes, run_in_threads
 
 TRAINING = "training"
-"""In tables, the scheme of scores on the very cells a model was fitted on: no validation, but it shows overfitting."""
+"""In tables, the scheme of scores on the very rows a model was fitted on: no validation, but it shows overfitting."""
 
-COMPARED = ("auc_roc", "auc_pr", "csi", "brier")
+COMPARED: dict[Task, tuple[str, ...]] = {
+    Task.CLASSIFICATION: ("auc_roc", "auc_pr", "csi", "brier"),
+    Task.REGRESSION: ("r2", "spearman", "rmse", "auc_roc"),
+}
 """Metrics in which feature sets are compared; the first decides whether there is a gain."""
 
-
-class Candidate(NamedTuple):
-    """A model on a feature set, both by name."""
-
-    feature_set: str
-    model: str
+Tell = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Design:
-    """What is compared.
+class SampledRows:
+    """Features of all rows that are in a sample, in a file that processes share.
 
     Attributes
     ----------
-    feature_sets
-        Feature names of each set.
-    models
-        Options of each model, by the model's name.
-    seed
-        Of all models.
-    permutations
-        Shuffles of each feature for its importance.
+    path
+        Array (row, feature) float32.
+    names
+        Of the features.
+    samples
+        One for each draw.
+    positions
+        Of each draw's rows in the array.
     """
 
-    feature_sets: Mapping[str, tuple[str, ...]]
-    models: Mapping[str, ModelOptions]
-    seed: int
-    permutations: int
-
-    @property
-    def candidates(self) -> list[Candidate]:
-        """Every model on every feature set."""
-        return [Candidate(feature_set, model) for feature_set in self.feature_sets for model in self.models]
-
-    def builder(self, model: str) -> Callable[[int], Classifier]:
-        """Makes an unfitted estimator of a model from a seed."""
-        return partial(MODELS[model].build, self.models[model])
-
-
-@dataclass(frozen=True, slots=True)
-class DrawnTable:
-    """Features of one sample, (cell, feature) in the order of `names`."""
-
-    sample: Sample
+    path: Path
     names: tuple[str, ...]
-    features: NDArray[np.float32]
+    samples: tuple[Sample, ...]
+    positions: tuple[NDArray[np.intp], ...]
 
-    def columns(self, names: Sequence[str]) -> NDArray[np.float32]:
-        """Some of the features: (cell, feature)."""
-        return np.ascontiguousarray(self.features[:, [self.names.index(name) for name in names]])
+    @classmethod
+    def of(cls, data: Dataset, names: Sequence[str], samples: tuple[Sample, ...], path: Path) -> SampledRows:
+        """Read them from a dataset into a file."""
+        rows = np.unique(np.concatenate([sample.cells for sample in samples]))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        np.save(path, data.matrix(rows, names))
+        return cls(path, tuple(names), samples, tuple(np.searchsorted(rows, sample.cells) for sample in samples))
+
+    def features(self, draw: int, names: Sequence[str]) -> NDArray[np.float32]:
+        """Some of the features of one draw: (row, feature)."""
+        columns = [self.names.index(name) for name in names]
+        stored = np.load(self.path, mmap_mode="r", allow_pickle=False)
+        return np.ascontiguousarray(stored[np.ix_(self.positions[draw], columns)])
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,23 +99,6 @@ class ComparisonRow:
 
 
 @dataclass(frozen=True, slots=True)
-class ImportanceRow:
-    """What a feature is to a model: drop of AUC-ROC on held-out spatial folds, and the model's own measure.
-
-    `permutation_mean` and `permutation_std` are over folds, draws and shuffles, NaN where none were made; `native` is
-    the mean over draws of what `native_name` says.
-    """
-
-    feature_set: str
-    model: str
-    feature: str
-    permutation_mean: float
-    permutation_std: float
-    native: float
-    native_name: str
-
-
-@dataclass(frozen=True, slots=True)
 class Evaluation:
     """Outcome of `evaluate`: results of every fold by candidate and scheme, in the same order for all candidates."""
 
@@ -150,58 +120,37 @@ class Evaluation:
         return [
             metric_row(candidate, scheme, name, [result.metrics[name] for result in results])
             for (candidate, scheme), results in self.folds.items()
-            for name in METRICS
+            for name in metrics_of(self.design.task)
         ]
 
-    def comparison_rows(self) -> list[ComparisonRow]:
-        """Each feature set against the first, for every model and scheme."""
-        baseline, *others = self.design.feature_sets
+    def comparison_rows(self, baseline: str | None = None, others: Sequence[str] | None = None) -> list[ComparisonRow]:
+        """Each feature set against the first, for every model that can use both, and every scheme."""
+        first, *rest = self.design.feature_sets
+        against = first if baseline is None else baseline
         rows = []
-        for other in others:
-            for model in self.design.models:
+        for other in rest if others is None else others:
+            for model in self.design.plans:
                 for scheme in self.schemes:
-                    for metric in COMPARED:
-                        difference = paired_difference(
-                            self.folds[Candidate(baseline, model), scheme],
-                            self.folds[Candidate(other, model), scheme],
-                            metric,
-                        )
+                    pair = [self.folds.get((Candidate(each, model), scheme)) for each in (against, other)]
+                    if pair[0] is None or pair[1] is None:
+                        continue
+                    for metric in COMPARED[self.design.task]:
+                        difference = paired_difference(pair[0], pair[1], metric)
                         better = METRICS[metric].higher_is_better is not False
                         verdict = difference.verdict(higher_is_better=better)
-                        rows.append(ComparisonRow(model, scheme, baseline, other, difference, verdict))
-        return rows
-
-    def importance_rows(self, fitted: Mapping[Candidate, Sequence[Classifier]]) -> list[ImportanceRow]:
-        """Importance of every feature to every candidate, from the first spatial scheme and from the fitted models."""
-        rows = []
-        for candidate in self.design.candidates:
-            names = self.design.feature_sets[candidate.feature_set]
-            definition = MODELS[candidate.model]
-            native = np.mean([definition.native_importance(model) for model in fitted[candidate]], axis=0)
-            drops = np.concatenate([result.importance for result in self.folds[candidate, self.spatial_schemes[0]]])
-            for column, name in enumerate(names):
-                values = drops[:, column]
-                rows.append(
-                    ImportanceRow(
-                        candidate.feature_set,
-                        candidate.model,
-                        name,
-                        float(values.mean()) if values.size else math.nan,
-                        float(values.std(ddof=1)) if values.size > 1 else math.nan,
-                        float(native[column]),
-                        definition.native_importance_name,
-                    )
-                )
+                        rows.append(ComparisonRow(model, scheme, against, other, difference, verdict))
         return rows
 
 
 def evaluate(
     design: Design,
-    tables: Sequence[DrawnTable],
+    rows: SampledRows,
     partitions: Sequence[Partition],
     *,
+    folder: Path | None = None,
+    groups: Mapping[str, str] | None = None,
     workers: int | None = None,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Tell | None = None,
 ) -> Evaluation:
     """Validate every candidate on every fold of every partition.
 
@@ -209,10 +158,14 @@ def evaluate(
     ----------
     design
         What is compared.
-    tables
-        One for each draw, in their order.
+    rows
+        Features of all draws.
     partitions
         Each of one draw.
+    folder
+        Where the result of each fold is kept as soon as it is there; those that are in it are not computed again.
+    groups
+        Group of each feature, which are permuted together, too.
     workers
         Fits at the same time; the result does not depend on it.
     progress
@@ -223,8 +176,8 @@ def evaluate(
     keys: list[tuple[Candidate, str]] = []
     tasks: list[Callable[[], FoldResult]] = []
     for candidate in design.candidates:
-        build = design.builder(candidate.model)
-        columns = [table.columns(design.feature_sets[candidate.feature_set]) for table in tables]
+        names = design.names(candidate.feature_set)
+        members = _members(names, groups or {})
         for partition in partitions:
             # Importance from one split of each draw: further ones cost much and tell little.
             with_importance = partition.scheme == explained and partition.repeat == 0
@@ -232,71 +185,147 @@ def evaluate(
                 keys.append((candidate, partition.scheme))
                 tasks.append(
                     partial(
-                        validate_fold,
-                        build,
-                        columns[partition.draw],
-                        tables[partition.draw].sample.target,
-                        partition,
-                        fold,
-                        seed=design.seed,
-                        permutations=design.permutations if with_importance else 0,
+                        _validate,
+                        rows,
+                        names,
+                        partial(
+                            validate_fold,
+                            design.builder(candidate),
+                            partition=partition,
+                            fold=fold,
+                            seed=design.seed,
+                            permutations=design.permutations if with_importance else 0,
+                            scorer=design.score,
+                            groups=members,
+                            positive_above=design.positive_above,
+                        ),
+                        partition.draw,
                     )
                 )
-    told = None if progress is None else partial(_tell, progress, len(tasks))
+    results = _run(tasks, folder, workers, progress)
     folds: dict[tuple[Candidate, str], list[FoldResult]] = {}
-    for key, result in zip(keys, run_in_processes(tasks, workers=workers, progress=told), strict=True):
+    for key, result in zip(keys, results, strict=True):
         folds.setdefault(key, []).append(result)
     return Evaluation(design, folds)
 
 
+def _validate(
+    rows: SampledRows, names: Sequence[str], validate: Callable[..., FoldResult], draw: int
+) -> FoldResult:
+    return validate(features=rows.features(draw, names), target=rows.samples[draw].target)
+
+
+def _members(names: Sequence[str], groups: Mapping[str, str]) -> dict[str, tuple[int, ...]]:
+    """Columns of each group of features that are permuted together."""
+    members: dict[str, tuple[int, ...]] = {}
+    for column, name in enumerate(names):
+        if name in groups:
+            members[groups[name]] = (*members.get(groups[name], ()), column)
+    return members if len(members) > 1 else {}
+
+
+def _run(
+    tasks: Sequence[Callable[[], FoldResult]], folder: Path | None, workers: int | None, progress: Tell | None
+) -> list[FoldResult]:
+    """Results of all tasks; with a folder each is kept there, and those that are there are read."""
+    if folder is not None:
+        folder.mkdir(parents=True, exist_ok=True)
+    paths = [None if folder is None else folder / f"{number:06d}.npz" for number in range(len(tasks))]
+    waiting = [number for number, path in enumerate(paths) if path is None or not path.is_file()]
+    done = len(tasks) - len(waiting)
+
+    def tell(finished: int) -> None:
+        if progress is not None:
+            progress(done + finished, len(tasks))
+
+    def keep(number: int, result: FoldResult) -> None:
+        path = paths[waiting[number]]
+        if path is not None:
+            write_record(path, result)
+
+    if done:
+        tell(0)
+    computed = run_in_processes([tasks[number] for number in waiting], workers=workers, progress=tell, keep=keep)
+    found = dict(zip(waiting, computed, strict=True))
+    results = []
+    for number, path in enumerate(paths):
+        results.append(found[number] if number in found or path is None else read_record(path, FoldResult))
+    return results
+
+
 def fit_models(
     design: Design,
-    tables: Sequence[DrawnTable],
+    rows: SampledRows,
+    partitions: Sequence[Partition],
     *,
     workers: int | None = None,
-    progress: Callable[[int, int], None] | None = None,
-) -> tuple[dict[Candidate, list[Classifier]], list[MetricRow]]:
+    progress: Tell | None = None,
+) -> tuple[dict[Candidate, list[SusceptibilityModel]], list[MetricRow]]:
     """Fit every candidate on each whole draw, as needed for maps.
+
+    Parameters
+    ----------
+    design, rows
+        As of `evaluate`.
+    partitions
+        Splits of the draws: blocks of the first spatial one stay together where rows are split for calibration.
+    workers, progress
+        As of `evaluate`.
 
     Returns
     -------
     fitted
-        Estimators of each candidate, one for each draw.
+        Models of each candidate, one for each draw.
     rows
-        Their metrics on the cells they were fitted on, under the scheme `TRAINING`.
+        Their metrics on the rows they were fitted on, under the scheme `TRAINING`.
     """
+    blocks = {
+        partition.draw: partition.groups
+        for partition in reversed(partitions)
+        if SCHEMES[partition.scheme].is_spatial and partition.groups is not None
+    }
 
-    def fit(candidate: Candidate, table: DrawnTable) -> tuple[Classifier, dict[str, float]]:
-        features = table.columns(design.feature_sets[candidate.feature_set])
-        seed = int(np.random.default_rng([design.seed, table.sample.draw]).integers(2**31))
-        estimator = design.builder(candidate.model)(seed)
-        estimator.fit(features, table.sample.target)
-        return estimator, score(table.sample.target, landslide_probability(estimator, features))
+    def fit(candidate: Candidate, sample: Sample) -> tuple[SusceptibilityModel, dict[str, float]]:
+        features = rows.features(sample.draw, design.names(candidate.feature_set))
+        model = design.builder(candidate)(seed_of_draw(design, sample.draw))
+        model.fit(features, sample.target, groups=usable_groups(blocks.get(sample.draw), design))
+        predicted = model.predict(features)
+        return model, score(sample.target, predicted, task=design.task, positive_above=design.positive_above)
 
-    keys = [(candidate, table) for candidate in design.candidates for table in tables]
+    keys = [(candidate, sample) for candidate in design.candidates for sample in rows.samples]
     told = None if progress is None else partial(_tell, progress, len(keys))
     results = run_in_threads(
-        [partial(fit, candidate, table) for candidate, table in keys], workers=workers, progress=told
+        [partial(fit, candidate, sample) for candidate, sample in keys], workers=workers, progress=told
     )
-    fitted: dict[Candidate, list[Classifier]] = {}
+    fitted: dict[Candidate, list[SusceptibilityModel]] = {}
     scores: dict[Candidate, list[dict[str, float]]] = {}
-    for (candidate, _), (estimator, metrics) in zip(keys, results, strict=True):
-        fitted.setdefault(candidate, []).append(estimator)
+    for (candidate, _), (model, metrics) in zip(keys, results, strict=True):
+        fitted.setdefault(candidate, []).append(model)
         scores.setdefault(candidate, []).append(metrics)
-    rows = [
+    found = [
         metric_row(candidate, TRAINING, name, [each[name] for each in values])
         for candidate, values in scores.items()
-        for name in METRICS
+        for name in metrics_of(design.task)
     ]
-    return fitted, rows
+    return fitted, found
+
+
+def usable_groups(groups: NDArray[np.intp] | None, design: Design) -> NDArray[np.intp] | None:
+    """Groups for splits within the training rows; None where there are too few to split."""
+    if groups is None:
+        return None
+    folds = max(
+        [plan.calibration.folds for plan in design.plans.values()]
+        + [plan.search.folds for plan in design.plans.values() if plan.search is not None]
+    )
+    return groups if np.unique(groups).size >= 2 * folds else None
 
 
 def metric_row(candidate: Candidate, scheme: str, name: str, values: Sequence[float]) -> MetricRow:
-    """Summarise one metric of a candidate."""
-    return MetricRow(
-        candidate.feature_set, candidate.model, scheme, name, **summarize(np.asarray(values)), values=len(values)
-    )
+    """Summarise one metric of a candidate; values that are unknown count for nothing."""
+    known = np.asarray([value for value in values if not math.isnan(value)])
+    return MetricRow(candidate.feature_set, candidate.model, scheme, name, **summarize(known), values=known.size)
 
 
-def _tell(progress: Callable[[int, int], None], total: int, done: int) -> None:
+def _tell(progress: Tell, total: int, done: int) -> None:
     progress(done, total)

@@ -16,7 +16,9 @@ from numpy.typing import NDArray
 
 from susceptibility.classes import ClassRow
 from susceptibility.dataset import Dataset
-from susceptibility.evaluation import Candidate, ComparisonRow, ImportanceRow, MetricRow
+from susceptibility.design import Candidate
+from susceptibility.evaluation import ComparisonRow, MetricRow
+from susceptibility.explanations import ImportanceRow
 from susceptibility.partitions import Partition
 from susceptibility.publishing import write_text
 from susceptibility.sampling import Sample

@@ -51,11 +51,13 @@ def run_in_processes(
     *,
     workers: int | None = None,
     progress: Callable[[int], None] | None = None,
+    keep: Callable[[int, Result], None] | None = None,
 ) -> list[Result]:
     """Results of many small tasks, in their order, as `run_in_threads`.
 
     Small models spend their time in Python itself, where threads would only wait for each other. Tasks are module-level
-    functions or partials of them, because they are sent to other processes.
+    functions or partials of them, because they are sent to other processes. `keep` is given the number and the result
+    of each as soon as it is there.
     """
     from joblib import Parallel, delayed, parallel_config
 
@@ -64,6 +66,8 @@ def run_in_processes(
     with single_threads(), parallel_config(backend="loky", inner_max_num_threads=1):
         for result in Parallel(n_jobs=count, return_as="generator")(delayed(_call)(task) for task in tasks):
             results.append(result)
+            if keep is not None:
+                keep(len(results) - 1, result)
             if progress is not None:
                 progress(len(results))
     return results
