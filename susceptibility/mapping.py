@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 
 from insar.grid import Grid
 from insar.layers import LayerDefinition, row_slices, write_layer
+from susceptibility.class_bounds import classify as classify_by
+from susceptibility.class_bounds import equal_bounds
 from susceptibility.features import FeatureStore
 from susceptibility.inventory import LANDSLIDE
 from susceptibility.models import Classifier
@@ -111,16 +113,12 @@ def _predict_block(
 
 def class_edges(classes: int) -> NDArray[np.float64]:
     """Upper bounds of all classes but the last, which are equal steps of probability."""
-    return np.asarray(np.linspace(0.0, 1.0, classes + 1)[1:-1])
+    return np.array(equal_bounds(classes).inner)
 
 
 def classify(probability: NDArray[np.float32], classes: int) -> NDArray[np.uint8]:
     """Class of each cell, 1 for the lowest; 0 where the probability is unknown. A bound belongs to the class above."""
-    # Compared as float32, as it is stored: 0.6 from the map then equals the bound 0.6.
-    edges = class_edges(classes).astype(np.float32)
-    number = np.digitize(probability, edges).astype(np.uint8) + np.uint8(1)
-    number[~np.isfinite(probability)] = 0
-    return number
+    return classify_by(probability, equal_bounds(classes))
 
 
 @dataclass(frozen=True, slots=True)
