@@ -116,8 +116,8 @@ class ModelDefinition:
         What it can learn.
     needs_scaling
         Whether quantities are to be brought to a common scale first.
-    takes_classes
-        Whether it reads numbers of classes as they are, rather than one column per class.
+    reads_raw
+        Whether it reads quantities in their units and classes by their numbers, whatever scale is asked for.
     gives_probability
         Whether a score of a classification is a probability without calibration.
     importance_is_slope
@@ -136,7 +136,7 @@ class ModelDefinition:
     storage: Storage
     tasks: frozenset[Task] = frozenset({Task.CLASSIFICATION})
     needs_scaling: bool = False
-    takes_classes: bool = False
+    reads_raw: bool = False
     gives_probability: bool = True
     importance_is_slope: bool = False
     required_features: Callable[[Any], tuple[str, ...]] = _no_features

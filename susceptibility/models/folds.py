@@ -1,4 +1,4 @@
-"""Folds within the training rows, for calibration and for the choice of hyperparameters."""
+"""Parts of the training rows: folds for calibration and for the choice of hyperparameters, and random shares."""
 
 from __future__ import annotations
 
@@ -52,6 +52,35 @@ def inner_folds(
             remedy="Use fewer folds, smaller groups or more training rows",
         )
     return fold
+
+
+def random_share(y: NDArray[Any], rows: int, *, task: Task, seed: int, fewest: int = 1) -> NDArray[np.intp]:
+    """Positions of a random part of the rows, rising; for classification each class by its share.
+
+    Parameters
+    ----------
+    y
+        (row,) target.
+    rows
+        How many, about; all where there are no more.
+    task
+        Whether there are classes.
+    seed
+        The same one draws for fewer rows a part of what it draws for more.
+    fewest
+        Of each class, if it has so many.
+    """
+    if rows >= len(y):
+        return np.arange(len(y))
+    order = np.random.default_rng([seed, 1]).permutation(len(y))
+    if task is Task.REGRESSION:
+        return np.sort(order[: max(rows, fewest)])
+    share = rows / len(y)
+    kept = []
+    for value in (0, 1):
+        members = order[y[order] == value]
+        kept.append(members[: max(round(share * members.size), fewest)])
+    return np.sort(np.concatenate(kept))
 
 
 def _dealt(stratum: NDArray[np.intp], folds: int, rng: np.random.Generator) -> NDArray[np.intp]:

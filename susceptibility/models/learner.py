@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from susceptibility.errors import InputError, OptionError
 from susceptibility.models.calibration import CalibrationOptions, Calibrator, fit_calibrator
 from susceptibility.models.definition import ModelDefinition, ModelOptions, Training
-from susceptibility.models.folds import inner_folds
+from susceptibility.models.folds import inner_folds, random_share
 from susceptibility.models.parameters import Parameters
 from susceptibility.models.preprocessing import PreprocessingOptions, Preprocessor, Scale, checked_features
 from susceptibility.models.search import SearchOptions, SearchResult, search_options
@@ -49,6 +49,8 @@ class SusceptibilityModel(Parameters):
         Those that it was fitted with: `options`, and what the search has chosen.
     search_results_ : tuple of SearchResult
         Every combination that was tried; empty without a search.
+    rows_given_, rows_used_ : int
+        Training rows, and how many of them the estimator was fitted on: fewer where `options_.most_rows` says so.
     preprocessor_ : Preprocessor
         Made of all training rows.
     estimator_
@@ -122,6 +124,11 @@ class SusceptibilityModel(Parameters):
             self.calibrator_ = fit_calibrator(
                 method, scores, target, weight, of_probability=self.definition.gives_probability
             )
+        most = getattr(self.options_, "most_rows", None)
+        self.rows_given_ = len(target)
+        self.rows_used_ = (
+            len(target) if most is None else len(random_share(target, most, task=self.task, seed=self.seed))
+        )
         self.preprocessor_, self.estimator_ = self._fit_once(self.options_, X, target, weight, self.seed)
         return self
 
@@ -180,7 +187,8 @@ class SusceptibilityModel(Parameters):
         def score(options: ModelOptions, train: NDArray[np.intp], test: NDArray[np.intp]) -> NDArray[np.float64]:
             own_weight = None if weight is None else weight[train]
             preprocessor, estimator = self._fit_once(options, X[train], y[train], own_weight, self.seed)
-            return self.definition.score(estimator, preprocessor.transform(X[test]))
+            scores = self.definition.score(estimator, preprocessor.transform(X[test]))
+            return scores if self.task is Task.CLASSIFICATION else np.clip(scores, 0.0, self.upper)
 
         return search_options(
             self.definition, self.options, self.search, score, y, task=self.task, seed=self.seed, groups=groups
@@ -196,16 +204,20 @@ class SusceptibilityModel(Parameters):
     ) -> tuple[Preprocessor, Any]:
         """Return preprocessor and estimator fitted on the given rows."""
         given = self.preprocessing or PreprocessingOptions()
-        scale: Scale = given.scale if given.scale != "auto" else "standard" if self.definition.needs_scaling else "none"
+        scale = self._scale(given)
         preprocessor = Preprocessor(
             self.schema,
             given.impute,
             scale,
             given.min_share,
             given.unseen,
-            encode=not self.definition.takes_classes,
+            encode=not self.definition.reads_raw,
         )
         columns = preprocessor.fit_transform(X)
+        most = getattr(options, "most_rows", None)
+        if most is not None and most < len(y):
+            kept = random_share(y, most, task=self.task, seed=seed)
+            columns, y, weight = columns[kept], y[kept], None if weight is None else weight[kept]
         training = Training(columns, y, weight, preprocessor.columns_, self.task, seed)
         return preprocessor, self.definition.fit(options, training)
 
@@ -225,6 +237,13 @@ class SusceptibilityModel(Parameters):
             preprocessor, estimator = self._fit_once(self.options_, X[train], y[train], own_weight, seed)
             scores[test] = self.definition.score(estimator, preprocessor.transform(X[test]))
         return scores
+
+    def _scale(self, given: PreprocessingOptions) -> Scale:
+        if self.definition.reads_raw:
+            return "none"
+        if given.scale == "auto":
+            return "standard" if self.definition.needs_scaling else "none"
+        return given.scale
 
     def _calibration_method(self) -> Literal["none", "sigmoid", "isotonic"]:
         method = (self.calibration or CalibrationOptions()).method

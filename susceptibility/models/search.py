@@ -10,7 +10,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -19,7 +19,7 @@ from pydantic import Field, ValidationError
 
 from susceptibility.errors import InputError, OptionError
 from susceptibility.models.definition import ModelDefinition, ModelOptions
-from susceptibility.models.folds import inner_folds
+from susceptibility.models.folds import inner_folds, random_share
 from susceptibility.schema import Task
 
 Metric = Literal["auto", "auc_roc", "auc_pr", "brier", "r2", "mae"]
@@ -31,7 +31,7 @@ _METRICS: dict[Task, tuple[Metric, ...]] = {
 """The first is used where none is named."""
 
 _LOWER_IS_BETTER = ("brier", "mae")
-_FEWEST_ROWS = 20
+_FEWEST_ROWS = 10  # of each class, in the first round
 
 
 class SearchOptions(ModelOptions):
@@ -172,32 +172,37 @@ def search_options(
         Of all rounds, in the order they were tried.
     """
     metric = metric_for(search.metric, task)
+    if metric == "brier" and not definition.gives_probability:
+        raise OptionError(
+            "metric of the search",
+            required=f"auc_roc or auc_pr for {definition.name}, whose scores are no probabilities",
+            found=repr(metric),
+            remedy="Choose one of them",
+        )
+    sign = -1.0 if metric in _LOWER_IS_BETTER else 1.0
     remaining = candidate_options(definition, options, search)
     rounds = 1
     if search.method == "halving":
         rounds += math.ceil(math.log(len(remaining)) / math.log(search.factor) - 1e-9)
     results: list[SearchResult] = []
-    order = np.random.default_rng([seed, 1]).permutation(len(y))
+    first = 0
     for number in range(1, rounds + 1):
-        rows = _rows_of_round(y, order, task, len(y) // search.factor ** (rounds - number))
-        fold = inner_folds(
-            y[rows], search.folds, task=task, seed=seed, groups=None if groups is None else np.asarray(groups)[rows]
-        )
-        tried = []
+        if number > 1:
+            ranking = sorted(range(len(remaining)), key=lambda index: -sign * results[first + index].mean)
+            kept = sorted(ranking[: math.ceil(len(remaining) / search.factor)])
+            remaining = [remaining[index] for index in kept]
+        first = len(results)
+        wanted = len(y) // search.factor ** (rounds - number)
+        rows = random_share(y, wanted, task=task, seed=seed, fewest=_FEWEST_ROWS)
+        own_groups = None if groups is None else np.asarray(groups)[rows]
+        fold = inner_folds(y[rows], search.folds, task=task, seed=seed, groups=own_groups)
         for values, candidate in remaining:
             measured = _measure(candidate, score, y, rows, fold, metric)
             spread = float(measured.std(ddof=1))
-            tried.append(SearchResult(number, len(rows), values, float(measured.mean()), spread, metric))
-        sign = -1.0 if metric in _LOWER_IS_BETTER else 1.0
-        ranking = sorted(range(len(tried)), key=lambda index: -sign * tried[index].mean)
-        if number == rounds:
-            best = ranking[0]
-            tried[best] = SearchResult(**{**_fields(tried[best]), "is_chosen": True})
-            return remaining[best][1], (*results, *tried)
-        kept = sorted(ranking[: math.ceil(len(remaining) / search.factor)])
-        remaining = [remaining[index] for index in kept]
-        results += tried
-    raise AssertionError("the last round returns")  # pragma: no cover
+            results.append(SearchResult(number, len(rows), values, float(measured.mean()), spread, metric))
+    best = max(range(len(remaining)), key=lambda index: sign * results[first + index].mean)
+    results[first + best] = replace(results[first + best], is_chosen=True)
+    return remaining[best][1], tuple(results)
 
 
 def metric_for(metric: Metric, task: Task) -> str:
@@ -213,23 +218,6 @@ def metric_for(metric: Metric, task: Task) -> str:
             remedy="Choose one of them",
         )
     return metric
-
-
-def _fields(result: SearchResult) -> dict[str, Any]:
-    return {name: getattr(result, name) for name in SearchResult.__slots__}
-
-
-def _rows_of_round(y: NDArray[Any], order: NDArray[np.intp], task: Task, wanted: int) -> NDArray[np.intp]:
-    """Return the first rows of a random order, each class by its share; rows of a round are among those of the next."""
-    wanted = min(max(wanted, _FEWEST_ROWS), len(y))
-    if task is Task.REGRESSION:
-        return np.sort(order[:wanted])
-    share = wanted / len(y)
-    kept = []
-    for value in (0, 1):
-        members = order[y[order] == value]
-        kept.append(members[: max(math.ceil(share * members.size), min(members.size, _FEWEST_ROWS // 2))])
-    return np.sort(np.concatenate(kept))
 
 
 def _measure(
