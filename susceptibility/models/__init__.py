@@ -6,17 +6,18 @@ be learned from data before it (scaling, for one) and after it (calibration), fr
 
 from __future__ import annotations
 
-from susceptibility.models.boosting import LIGHTGBM, XGBOOST, LightGBMOptions, XGBoostOptions
+from susceptibility.models.boosting import LightGBMOptions, XGBoostOptions
 from susceptibility.models.calibration import CalibrationOptions
 from susceptibility.models.definition import Classifier, ModelDefinition, ModelOptions
-from susceptibility.models.forest import RANDOM_FOREST, RandomForestOptions
-from susceptibility.models.frequency import FREQUENCY_RATIO, FrequencyRatioOptions
+from susceptibility.models.forest import RandomForestOptions
+from susceptibility.models.frequency import FrequencyRatioOptions
 from susceptibility.models.learner import SusceptibilityModel, check_setting
-from susceptibility.models.logistic import LOGISTIC_REGRESSION, LogisticRegressionOptions
+from susceptibility.models.logistic import LogisticRegressionOptions
 from susceptibility.models.preprocessing import PreprocessingOptions, Preprocessor
-from susceptibility.models.published import USGS_2018, Usgs2018Options
+from susceptibility.models.published import Usgs2018Options
+from susceptibility.models.registry import DEFAULT_MODELS, MODELS
 from susceptibility.models.search import SearchOptions, SearchResult
-from susceptibility.models.vectors import LINEAR_SVM, RBF_SVM, LinearSvmOptions, RbfSvmOptions
+from susceptibility.models.vectors import LinearSvmOptions, RbfSvmOptions
 
 __all__ = [
     "DEFAULT_MODELS",
@@ -40,21 +41,3 @@ __all__ = [
     "XGBoostOptions",
     "check_setting",
 ]
-
-MODELS: dict[str, ModelDefinition] = {
-    model.name: model
-    for model in (
-        LOGISTIC_REGRESSION,
-        LINEAR_SVM,
-        RBF_SVM,
-        RANDOM_FOREST,
-        XGBOOST,
-        LIGHTGBM,
-        FREQUENCY_RATIO,
-        USGS_2018,
-    )
-}
-"""Registered models, by the name that recipes use."""
-
-DEFAULT_MODELS = (LOGISTIC_REGRESSION.name, RANDOM_FOREST.name, XGBOOST.name)
-"""Those that are fitted where a recipe names none."""

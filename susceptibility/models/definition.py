@@ -124,6 +124,10 @@ class ModelDefinition:
         Whether the importance is per unit of a column, to be multiplied by the column's standard deviation.
     required_features
         Names of the features that it cannot do without, from an instance of `options`.
+    restore
+        For `Storage.JSON`: makes the fitted estimator again of its columns and of what its ``state`` returned.
+    make
+        Makes an unfitted classifier of scikit-learn's kind from an instance of `options` and a seed, if there is one.
     """
 
     name: str
@@ -140,6 +144,7 @@ class ModelDefinition:
     gives_probability: bool = True
     importance_is_slope: bool = False
     required_features: Callable[[Any], tuple[str, ...]] = _no_features
+    restore: Callable[[tuple[FeatureSchema, ...], Any], Any] | None = None
     make: Callable[[Any, int], Classifier] | None = None
 
     def build(self, options: Any, seed: int) -> Classifier:

@@ -250,4 +250,5 @@ FREQUENCY_RATIO = ModelDefinition(
     "spread of its ratios",
     Storage.JSON,
     reads_raw=True,
+    restore=FrequencyRatioTable.from_state,
 )

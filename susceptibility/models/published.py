@@ -120,5 +120,6 @@ USGS_2018 = ModelDefinition(
     Storage.JSON,
     tasks=BOTH_TASKS,
     reads_raw=True,
+    restore=Usgs2018.from_state,
     required_features=_required,
 )
