@@ -227,8 +227,7 @@ class ApplicabilityModel:
                 remedy="Validate with more folds, or keep more training rows",
             )
         if tested.size == len(folds):
-            second: NDArray[np.float64] = np.asarray(self._tree.query(self.rows_, k=2)[0])[:, 1]
-            return second
+            return np.asarray(self._tree.query(self.rows_, k=2)[0], np.float64)[:, 1]
         result = np.full(len(folds), np.nan)
         for number in tested:
             inside = folds == number
@@ -253,8 +252,9 @@ class OutOfRange:
     @property
     def share(self) -> NDArray[np.float64]:
         """Share of the known rows that is outside, (feature,); NaN where none is known."""
-        outside = (self.below + self.above).astype(np.float64)
-        return np.divide(outside, self.known, out=np.full(len(outside), np.nan), where=self.known > 0)
+        shares = np.full(len(self.known), np.nan)
+        np.divide(self.below + self.above, self.known, out=shares, where=self.known > 0)
+        return shares
 
 
 def count_out_of_range(X: NDArray[np.floating[Any]], ranges: NDArray[np.floating[Any]]) -> OutOfRange:
