@@ -1,231 +1,123 @@
-"""Validation on cells that a model was not trained on, chosen at random and apart in space.
+"""Validation on rows that a model was not trained on, chosen at random and apart in space.
 
-Cells close together are alike, so that a random split tests a model on near copies of what it has learned. Both views
-stand side by side. Every model and every feature set sees the same folds.
+How rows are split is told in `susceptibility.schemes` and `susceptibility.partitions`, how feature sets are compared on
+the same folds in `susceptibility.comparison`.
 """
 
 from __future__ import annotations
 
-import logging
-import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
 from functools import partial
-from typing import Any, Literal
+from typing import Any, Protocol, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from susceptibility.errors import InputError, OptionError
-from susceptibility.metrics import score
+from susceptibility.comparison import Difference, Verdict, paired_difference
+from susceptibility.curves import SHARES, rate_curve
+from susceptibility.errors import InputError
+from susceptibility.metrics import fixed_threshold, score
 from susceptibility.models import Classifier
-from susceptibility.workers import run_in_processes, single_threads
+from susceptibility.models.folds import inner_folds
+from susceptibility.partitions import Partition, default_block_size, partition_cells, partition_rows
+from susceptibility.schema import Task
+from susceptibility.schemes import RANDOM, SCHEMES, Places, assign_blocks
+from susceptibility.thresholds import Confusion, ThresholdRule, choose_threshold, confusion
+from susceptibility.workers import run_in_processes
 
-logger = logging.getLogger(__name__)
+__all__ = [
+    "RANDOM",
+    "SCHEMES",
+    "Difference",
+    "FoldResult",
+    "Learner",
+    "Partition",
+    "Places",
+    "ThresholdRows",
+    "Verdict",
+    "assign_blocks",
+    "cross_validate",
+    "default_block_size",
+    "fit_rows",
+    "landslide_probability",
+    "paired_difference",
+    "partition_cells",
+    "partition_rows",
+    "predicted_values",
+    "task_of",
+    "validate_fold",
+]
 
-RANDOM = "random"
-_TRIES = 10  # partitions drawn until one has both classes in every fold
-
-Assign = Callable[["Places", int, np.random.Generator], NDArray[np.intp]]
-Verdict = Literal["gain", "no gain", "loss"]
-
-
-@dataclass(frozen=True, slots=True)
-class Places:
-    """What folds may depend on: (cell, easting and northing) in metres, the (cell,) target, the side of blocks."""
-
-    coordinates_m: NDArray[np.float64]
-    target: NDArray[Any]
-    block_size_m: float
-
-
-@dataclass(frozen=True, slots=True)
-class Scheme:
-    """A way to split cells into folds; `assign` gives the (cell,) number of the fold of each."""
-
-    name: str
-    title: str
-    is_spatial: bool
-    assign: Assign
-
-
-def assign_blocks(places: Places, rng: np.random.Generator) -> NDArray[np.intp]:
-    """Number of the square block that holds each cell, (cell,); the origin of the blocks is drawn."""
-    origin = places.coordinates_m.min(axis=0) - rng.uniform(0.0, places.block_size_m, 2)
-    steps = np.floor((places.coordinates_m - origin) / places.block_size_m).astype(np.intp)
-    _, block = np.unique(steps, axis=0, return_inverse=True)
-    return np.asarray(block.ravel(), np.intp)
+_INNER_FOLDS = 3
+_FEWEST_GROUPS = 10  # two for each of five folds
 
 
-def _random_folds(places: Places, folds: int, rng: np.random.Generator) -> NDArray[np.intp]:
-    """Each class dealt out evenly."""
-    fold = np.empty(len(places.target), np.intp)
-    dealt = 0
-    for value in (0, 1):
-        members = rng.permutation(np.flatnonzero(places.target == value))
-        fold[members] = (np.arange(members.size) + dealt) % folds  # goes on where the other class ended
-        dealt += members.size
-    return fold
+class Learner(Protocol):
+    """A model that learns from rows and gives one value for each."""
+
+    def fit(
+        self,
+        X: NDArray[np.float32],
+        y: NDArray[Any],
+        *,
+        sample_weight: NDArray[np.float64] | None = None,
+        groups: NDArray[Any] | None = None,
+    ) -> Any:
+        """Learn from (row, feature) and (row,); rows of one group stay together in any split within."""
+        ...
+
+    def predict(self, X: NDArray[np.float32]) -> NDArray[np.floating[Any]]:
+        """Probability of a landslide, or density, (row,)."""
+        ...
 
 
-def _block_folds(places: Places, folds: int, rng: np.random.Generator) -> NDArray[np.intp]:
-    """Whole blocks, the largest first, each to the fold that has least of what the block holds most of."""
-    block = assign_blocks(places, rng)
-    counts = np.stack([np.bincount(block, places.target == value) for value in (0, 1)], axis=1)
-    if len(counts) < folds:
-        raise OptionError(
-            "[validation] block_size_m",
-            required=f"at least {folds} blocks with cells of the sample, one for each fold",
-            found=f"{len(counts)} blocks of {places.block_size_m:g} m",
-            remedy="Choose smaller blocks or fewer folds",
-        )
-    shares = counts / np.maximum(counts.sum(axis=0), 1.0)
-    order = rng.permutation(len(shares))
-    order = order[np.argsort(-shares[order].max(axis=1), kind="stable")]
-    filled = np.zeros((folds, 2))
-    fold_of_block = np.empty(len(shares), np.intp)
-    for number in order:
-        fold_of_block[number] = np.argmin(filled @ shares[number])
-        filled[fold_of_block[number]] += shares[number]
-    return fold_of_block[block]
+class ThresholdRows(StrEnum):
+    """On which rows the threshold of a fold is chosen; never on those that are tested.
 
-
-def _kmeans_folds(places: Places, folds: int, rng: np.random.Generator) -> NDArray[np.intp]:
-    """Clusters of the coordinates by k-means from random cells (Ruß and Brenning, 2010).
-
-    Each partition is one local optimum, so that repeats differ.
-    """
-    from sklearn.cluster import KMeans
-
-    clusters = KMeans(folds, n_init=1, init="random", random_state=int(rng.integers(2**31)))
-    with single_threads():  # else the sums behind the centres, and with them the clusters, depend on the machine
-        return np.asarray(clusters.fit_predict(places.coordinates_m), np.intp)
-
-
-SCHEMES: dict[str, Scheme] = {
-    scheme.name: scheme
-    for scheme in (
-        Scheme(RANDOM, "random", False, _random_folds),
-        Scheme("spatial-blocks", "spatial block", True, _block_folds),
-        Scheme("kmeans", "k-means", True, _kmeans_folds),
-    )
-}
-"""Ways to split, by name."""
-
-
-@dataclass(frozen=True, slots=True)
-class Partition:
-    """One split of a sample.
-
-    Attributes
-    ----------
-    scheme
-        Name in `SCHEMES`.
-    draw, repeat
-        Of which sample, and which split of it.
-    fold
-        (cell,) fold in which each cell is tested, from 0.
+    `TRAINING` takes the model's predictions of its own training rows, which cost nothing; a model that fits them
+    closely is too sure of them. `INNER` takes predictions by models fitted without the row, of folds within the
+    training rows, for three further fits.
     """
 
-    scheme: str
-    draw: int
-    repeat: int
-    fold: NDArray[np.intp]
-
-    @property
-    def folds(self) -> int:
-        """Number of folds."""
-        return int(self.fold.max()) + 1
-
-
-def partition_cells(
-    scheme: str,
-    coordinates_m: NDArray[np.float64],
-    target: NDArray[Any],
-    *,
-    folds: int = 5,
-    block_size_m: float | None = None,
-    seed: int = 0,
-    draw: int = 0,
-    repeat: int = 0,
-) -> Partition:
-    """Split cells into folds that each hold both classes.
-
-    Parameters
-    ----------
-    scheme
-        ``random`` (stratified by class), ``spatial-blocks`` or ``kmeans``.
-    coordinates_m
-        (cell, 2) easting and northing on a metric grid.
-    target
-        (cell,) 1 where there is a landslide, else 0.
-    folds
-        Their number.
-    block_size_m
-        Side of the blocks; None for `default_block_size`.
-    seed, draw, repeat
-        The same three numbers give the same partition.
-
-    Raises
-    ------
-    OptionError
-        There is no such scheme, or there are fewer blocks than folds.
-    InputError
-        Ten partitions in a row have a fold without landslides, or with nothing else.
-    """
-    if scheme not in SCHEMES:
-        raise OptionError(
-            "validation scheme", required=" or ".join(SCHEMES), found=repr(scheme), remedy="Choose one of them"
-        )
-    places = Places(
-        np.asarray(coordinates_m, np.float64),
-        np.asarray(target),
-        default_block_size(coordinates_m) if block_size_m is None else block_size_m,
-    )
-    counts: list[tuple[int, int]] = []
-    for attempt in range(_TRIES):
-        rng = np.random.default_rng([seed, draw, repeat, attempt, list(SCHEMES).index(scheme)])
-        fold = SCHEMES[scheme].assign(places, folds, rng)
-        landslides = np.bincount(fold, places.target != 0, minlength=folds).astype(int)
-        others = np.bincount(fold, places.target == 0, minlength=folds).astype(int)
-        if landslides.min() > 0 and others.min() > 0:
-            if attempt:
-                logger.info("%s, draw %d, repeat %d: split %d times", scheme, draw, repeat, attempt + 1)
-            return Partition(scheme, draw, repeat, fold)
-        counts = list(zip(landslides.tolist(), others.tolist(), strict=True))
-    raise InputError(
-        f"validation by {SCHEMES[scheme].title}",
-        required=f"landslides and other cells in each of {folds} folds",
-        found="folds of (landslides, others) = " + ", ".join(f"({yes}, {no})" for yes, no in counts),
-        remedy="Choose fewer folds, smaller blocks or another spatial scheme",
-    )
-
-
-def default_block_size(coordinates_m: NDArray[np.float64]) -> float:
-    """Side of spatial blocks where none is given: a fifth of the longer side of the sample's extent, in metres."""
-    extent = np.ptp(np.asarray(coordinates_m), axis=0).max()
-    return float(extent / 5.0) or 1.0
+    TRAINING = "training"
+    INNER = "inner"
 
 
 @dataclass(frozen=True, slots=True)
 class FoldResult:
-    """A model fitted without one fold and tried on it.
+    """A model fitted without one fold and tried on it; arrays and plain values alone, so that it can be kept.
 
     Attributes
     ----------
     scheme, draw, repeat, fold
         Which split, and which fold of it.
     test
-        (tested cell,) position in the sample.
+        (tested row,) position in the sample.
     target, probability
-        (tested cell,) what is there, and what is predicted for them.
+        (tested row,) what is there, and what is predicted for them: a probability, or a density.
     metrics
         Value by name, see `susceptibility.metrics`.
     train_cells
-        Number of cells it was fitted on.
+        Number of rows it was fitted on.
     importance
-        (permutation, feature) drop of AUC-ROC when the feature's values are shuffled among the tested cells; empty
+        (permutation, feature) drop of a score when the feature's values are shuffled among the tested rows; empty
         where not asked for.
+    group_importance
+        (permutation, group) the same of groups of features shuffled together.
+    confusion
+        (2, 5) threshold, true and false positives, false and true negatives: at the fixed threshold, and at the one
+        chosen without the tested rows, NaN where the training rows cannot tell; see `confusions`.
+    success_rate, prediction_rate
+        (101,) share of the landslides captured in the most susceptible 0, 1, ..., 100 % of the area, of the training
+        rows and of the tested ones.
+    places, without
+        (place,) number of each place with tested rows, as in `Partition.place`; (place, metric) the metrics without it.
+    place_size_m
+        Side of the places.
+    name
+        Of the fold, for tables.
     """
 
     scheme: str
@@ -233,46 +125,115 @@ class FoldResult:
     repeat: int
     fold: int
     test: NDArray[np.intp]
-    target: NDArray[np.uint8]
+    target: NDArray[Any]
     probability: NDArray[np.float64]
     metrics: dict[str, float]
     train_cells: int
     importance: NDArray[np.float64]
+    group_importance: NDArray[np.float64] = field(default_factory=lambda: np.empty((0, 0)))
+    confusion: NDArray[np.float64] = field(default_factory=lambda: np.full((2, 5), np.nan))
+    success_rate: NDArray[np.float64] = field(default_factory=lambda: np.full(SHARES.size, np.nan), repr=False)
+    prediction_rate: NDArray[np.float64] = field(default_factory=lambda: np.full(SHARES.size, np.nan), repr=False)
+    places: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64), repr=False)
+    without: NDArray[np.float64] = field(default_factory=lambda: np.empty((0, 0)), repr=False)
+    place_size_m: float = 0.0
+    name: str = ""
+
+    @property
+    def confusions(self) -> tuple[Confusion, Confusion]:
+        """Calls at the fixed threshold and at the chosen one."""
+        fixed, chosen = self.confusion.tolist()
+        return Confusion(*fixed), Confusion(*chosen)
 
 
 def validate_fold(
-    build: Callable[[int], Classifier],
+    build: Callable[[int], object],
     features: NDArray[np.float32],
-    target: NDArray[np.uint8],
+    target: NDArray[Any],
     partition: Partition,
     fold: int,
     *,
     seed: int = 0,
     permutations: int = 0,
+    scorer: str | None = None,
+    groups: Mapping[str, Sequence[int]] | None = None,
+    task: Task | None = None,
+    positive_above: float = 0.0,
+    rule: ThresholdRule = ThresholdRule.YOUDEN,
+    threshold_rows: ThresholdRows = ThresholdRows.TRAINING,
+    sample_weight: NDArray[np.float64] | None = None,
+    score_weight: NDArray[np.float64] | None = None,
+    area: NDArray[np.floating] | None = None,
 ) -> FoldResult:
-    """Fit a new estimator on all folds but one, and score it on that one.
+    """Fit a new model without one fold, and score it on that one.
 
     Parameters
     ----------
     build
-        Makes an unfitted estimator from a seed. It is given the training cells and nothing else.
+        Makes an unfitted `Learner` or scikit-learn classifier from a seed. It is given the training rows and nothing
+        else.
     features, target
-        (cell, feature) and (cell,) of the whole sample.
+        (row, feature) and (row,) of the whole sample.
     partition, fold
         What to leave out.
     seed
-        Of the estimator and of the permutations, together with the numbers of draw, repeat and fold.
+        Of the model and of the permutations, together with the numbers of draw, repeat and fold.
     permutations
         How often to shuffle each feature for its importance.
+    scorer
+        Score whose drop is the importance; None for AUC-ROC, of a density r2.
+    groups
+        Columns of features that are shuffled together, by name.
+    task
+        Of what the target is; None for a density where it holds floating-point numbers.
+    positive_above
+        There is a landslide where the target is larger.
+    rule, threshold_rows
+        What the chosen threshold makes largest, and on which rows.
+    sample_weight, score_weight
+        (row,) how much each row counts in fitting, and in scores; None if all count the same.
+    area
+        (row,) area of each, for rate curves; None if all are alike.
+
+    Raises
+    ------
+    InputError
+        The model gives no value for a tested row.
     """
     from susceptibility.explain import permutation_importance
 
-    train, test = np.flatnonzero(partition.fold != fold), np.flatnonzero(partition.fold == fold)
+    kind = task_of(target) if task is None else task
+    train, test = partition.train_rows(fold), partition.test_rows(fold)
     own_seed = [seed, partition.draw, partition.repeat, fold]
-    estimator = build(int(np.random.default_rng(own_seed).integers(2**31)))
-    estimator.fit(features[train], target[train])
-    probability = landslide_probability(estimator, features[test])
-    importance = permutation_importance(estimator, features[test], target[test], permutations, seed=own_seed)
+    model_seed = int(np.random.default_rng(own_seed).integers(2**31))
+    model = build(model_seed)
+    fit_rows(model, features, target, train, partition, sample_weight)
+    predicted = predicted_values(model, features[test])
+    _require_known(predicted, partition, fold)
+    of_training = predicted_values(model, features[train])
+    is_landslide = np.asarray(target) > positive_above
+    judged = of_training
+    if threshold_rows is ThresholdRows.INNER:
+        judged = _predict_within(build, features, target, is_landslide, partition, train, model_seed, sample_weight)
+    threshold = _chosen_threshold(is_landslide[train], judged, rule, _of(score_weight, train))
+    weight, size = _of(score_weight, test), _of(area, test)
+    grade = partial(score, task=kind, positive_above=positive_above, threshold=threshold)
+    metrics = grade(target[test], predicted, weight=weight, area=size)
+    places, without = _without_places(partition, test, list(metrics), target, predicted, grade, weight, size)
+    shuffled = partial(
+        permutation_importance,
+        cast(Any, model),
+        features[test],
+        target[test],
+        permutations,
+        seed=own_seed,
+        scorer=scorer or ("auc_roc" if kind is Task.CLASSIFICATION else "r2"),
+    )
+    calls = [
+        confusion(is_landslide[test], predicted, value, weight).as_tuple()
+        for value in (fixed_threshold(kind, positive_above), threshold)
+        if value is not None
+    ]
     return FoldResult(
         scheme=partition.scheme,
         draw=partition.draw,
@@ -280,32 +241,72 @@ def validate_fold(
         fold=fold,
         test=test,
         target=target[test],
-        probability=probability,
-        metrics=score(target[test], probability),
+        probability=predicted,
+        metrics=metrics,
         train_cells=len(train),
-        importance=importance,
+        importance=shuffled(),
+        group_importance=shuffled(groups=list(groups.values())) if groups else np.empty((0, 0)),
+        confusion=np.array([*calls, *[(np.nan,) * 5] * (2 - len(calls))]),
+        success_rate=_captured(target, of_training, train, kind, positive_above, score_weight, area),
+        prediction_rate=_captured(target, predicted, test, kind, positive_above, score_weight, area),
+        places=places,
+        without=without,
+        place_size_m=partition.place_size_m,
+        name=partition.name_of(fold),
     )
+
+
+def task_of(target: NDArray[Any]) -> Task:
+    """What a target is of: whole numbers of classes, floating-point numbers of a density."""
+    return Task.REGRESSION if np.asarray(target).dtype.kind == "f" else Task.CLASSIFICATION
+
+
+def fit_rows(
+    model: object,
+    features: NDArray[np.float32],
+    target: NDArray[Any],
+    rows: NDArray[np.intp],
+    partition: Partition | None = None,
+    sample_weight: NDArray[np.float64] | None = None,
+) -> None:
+    """Fit a `Learner` or a scikit-learn classifier on some rows; a partition tells which of them belong together."""
+    if hasattr(model, "predict_proba"):
+        weight = _of(sample_weight, rows)
+        options = {} if weight is None else {_weight_name(model): weight}
+        cast(Any, model).fit(features[rows], target[rows], **options)
+        return
+    groups = None if partition is None else _groups(partition, rows)
+    cast(Learner, model).fit(features[rows], target[rows], sample_weight=_of(sample_weight, rows), groups=groups)
+
+
+def predicted_values(model: object, features: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Probability of a landslide, or density, in each row, (row,), from its (row, feature) features.
+
+    A scikit-learn classifier, whose `predict` gives classes, is asked for its probabilities.
+    """
+    if hasattr(model, "predict_proba"):
+        return np.asarray(cast(Any, model).predict_proba(features)[:, 1], np.float64)
+    return np.asarray(cast(Learner, model).predict(features), np.float64)
 
 
 def landslide_probability(estimator: Classifier, features: NDArray[np.float32]) -> NDArray[np.float64]:
     """Probability of a landslide in each cell, (cell,), from its (cell, feature) features."""
-    return np.asarray(estimator.predict_proba(features)[:, 1], np.float64)
+    return predicted_values(estimator, features)
 
 
 def cross_validate(
-    build: Callable[[int], Classifier],
+    build: Callable[[int], object],
     features: NDArray[np.float32],
-    target: NDArray[np.uint8],
+    target: NDArray[Any],
     partitions: Sequence[Partition],
     *,
-    seed: int = 0,
-    permutations: int = 0,
     workers: int | None = None,
+    **options: Any,
 ) -> list[FoldResult]:
     """Every fold of every partition of one sample; see `validate_fold` for the parameters."""
     return run_in_processes(
         [
-            partial(validate_fold, build, features, target, partition, fold, seed=seed, permutations=permutations)
+            partial(validate_fold, build, features, target, partition, fold, **options)
             for partition in partitions
             for fold in range(partition.folds)
         ],
@@ -313,67 +314,104 @@ def cross_validate(
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Difference:
-    """Mean of a metric's paired differences between two feature sets, candidate minus baseline.
+def _predict_within(
+    build: Callable[[int], object],
+    features: NDArray[np.float32],
+    target: NDArray[Any],
+    is_landslide: NDArray[np.bool_],
+    partition: Partition,
+    train: NDArray[np.intp],
+    seed: int,
+    sample_weight: NDArray[np.float64] | None,
+) -> NDArray[np.float64]:
+    """Predictions of the training rows by models fitted without them, on folds that keep groups together."""
+    labels = is_landslide[train].astype(np.uint8)
+    groups = _groups(partition, train)
+    inner = inner_folds(labels, _INNER_FOLDS, task=Task.CLASSIFICATION, seed=seed, groups=groups)
+    judged = np.empty(train.size)
+    for number in range(_INNER_FOLDS):
+        model = build(int(np.random.default_rng([seed, number]).integers(2**31)))
+        fit_rows(model, features, target, train[inner != number], partition, sample_weight)
+        judged[inner == number] = predicted_values(model, features[train[inner == number]])
+    return judged
 
-    `lower` and `upper` bound it with 95 % confidence; NaN where there are too few folds to tell.
-    """
 
-    metric: str
-    mean: float
-    lower: float
-    upper: float
-    folds: int
-
-    def verdict(self, *, higher_is_better: bool = True) -> Verdict:
-        """Whether the candidate is better: only when the interval excludes zero."""
-        low, high = (self.lower, self.upper) if higher_is_better else (-self.upper, -self.lower)
-        if low > 0.0:
-            return "gain"
-        return "loss" if high < 0.0 else "no gain"
+def _chosen_threshold(
+    is_landslide: NDArray[np.bool_],
+    judged: NDArray[np.float64],
+    rule: ThresholdRule,
+    weight: NDArray[np.float64] | None,
+) -> float | None:
+    """Threshold chosen on training rows; None where they are of one class."""
+    known = np.isfinite(judged)
+    if not 0 < int(is_landslide[known].sum()) < int(known.sum()):
+        return None
+    return choose_threshold(is_landslide[known], judged[known], rule, _of(weight, known))
 
 
-def paired_difference(
-    baseline: Sequence[FoldResult], candidate: Sequence[FoldResult], metric: str = "auc_roc"
-) -> Difference:
-    """Compare two feature sets on the same folds.
+def _without_places(
+    partition: Partition,
+    test: NDArray[np.intp],
+    names: list[str],
+    target: NDArray[Any],
+    predicted: NDArray[np.float64],
+    grade: Callable[..., dict[str, float]],
+    weight: NDArray[np.float64] | None,
+    area: NDArray[np.floating] | None,
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Places with tested rows, and all metrics without each of them; NaN where nothing is left to score."""
+    if partition.place is None:
+        return np.empty(0, np.int64), np.empty((0, len(names)))
+    places, place = np.unique(partition.place[test], return_inverse=True)
+    without = np.full((places.size, len(names)), np.nan)
+    for number in range(places.size):
+        kept = place != number
+        if kept.any():
+            values = grade(target[test][kept], predicted[kept], weight=_of(weight, kept), area=_of(area, kept))
+            without[number] = [values[name] for name in names]
+    return places, without
 
-    Parameters
-    ----------
-    baseline, candidate
-        Results of the same folds in the same order.
-    metric
-        Name of a metric.
 
-    Raises
-    ------
-    ValueError
-        The folds are not the same.
+def _captured(
+    target: NDArray[Any],
+    predicted: NDArray[np.float64],
+    rows: NDArray[np.intp],
+    task: Task,
+    positive_above: float,
+    weight: NDArray[np.float64] | None,
+    area: NDArray[np.floating] | None,
+) -> NDArray[np.float64]:
+    """Share of landslides captured in each of `SHARES` of the area of some rows."""
+    size = np.ones(rows.size)
+    for factor in (weight, area):
+        if factor is not None:
+            size = size * factor[rows]
+    held = target[rows] > positive_above if task is Task.CLASSIFICATION else target[rows]
+    return rate_curve(held * size, predicted, size).captured(SHARES)
 
-    Notes
-    -----
-    Folds share their training cells, so that their differences are not independent: the variance is enlarged as
-    Nadeau and Bengio (2003) propose, ``s^2 (1/n + n_test/n_train)`` over `n` folds, with Student's t of n - 1 degrees
-    of freedom.
 
-    References
-    ----------
-    Nadeau, C., Bengio, Y. (2003). Inference for the generalization error. Machine Learning 52, 239-281.
-    """
-    from scipy.special import stdtrit
+def _require_known(predicted: NDArray[np.float64], partition: Partition, fold: int) -> None:
+    unknown = int(np.count_nonzero(~np.isfinite(predicted)))
+    if unknown:
+        raise InputError(
+            f"validation by {SCHEMES[partition.scheme].title}, {partition.name_of(fold)}",
+            required="a prediction for every tested row",
+            found=f"none for {unknown} of {predicted.size}, where some feature is unknown",
+            remedy="Leave such rows out of the sample, or impute",
+        )
 
-    for ours, theirs in zip(baseline, candidate, strict=True):
-        same_split = (ours.scheme, ours.draw, ours.repeat) == (theirs.scheme, theirs.draw, theirs.repeat)
-        if not same_split or not np.array_equal(ours.test, theirs.test):
-            raise ValueError("paired differences need the same folds in the same order")
-    changes = np.array(
-        [theirs.metrics[metric] - ours.metrics[metric] for ours, theirs in zip(baseline, candidate, strict=True)]
-    )
-    mean = float(changes.mean())
-    if changes.size < 2:
-        return Difference(metric, mean, math.nan, math.nan, changes.size)
-    test_to_train = float(np.mean([len(result.test) / result.train_cells for result in baseline]))
-    spread = math.sqrt(float(changes.var(ddof=1)) * (1.0 / changes.size + test_to_train))
-    half = float(stdtrit(changes.size - 1, 0.975)) * spread
-    return Difference(metric, mean, mean - half, mean + half, changes.size)
+
+def _groups(partition: Partition, rows: NDArray[np.intp]) -> NDArray[np.intp] | None:
+    """Groups that a split within some rows keeps together; None where they are too few to split."""
+    groups = _of(partition.groups, rows)
+    return None if groups is None or np.unique(groups).size < _FEWEST_GROUPS else groups
+
+
+def _weight_name(model: object) -> str:
+    """How a scikit-learn classifier, or the last step of a pipeline, is given weights."""
+    steps = getattr(model, "steps", None)
+    return f"{steps[-1][0]}__sample_weight" if steps else "sample_weight"
+
+
+def _of(values: NDArray[Any] | None, rows: NDArray[np.intp]) -> NDArray[Any] | None:
+    return None if values is None else values[rows]
