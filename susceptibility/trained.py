@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +15,9 @@ from susceptibility.ensemble import Predictor
 from susceptibility.errors import MissingInputError, OptionError
 from susceptibility.schema import FeatureSchema, Task
 from susceptibility.training_range import TrainingRange
+
+if TYPE_CHECKING:
+    from susceptibility.bundle import Bundle
 
 
 class Applicability(Protocol):
@@ -106,3 +110,75 @@ def find_bundle(result: Path, model: str | None = None) -> Path:
             remedy="Name the model and feature set to predict with",
         )
     return names[model]
+
+
+def trained_from(bundle: Bundle, name: str) -> Trained:
+    """Make what a prediction needs of a bundle.
+
+    Parameters
+    ----------
+    bundle
+        From `susceptibility.bundle.read_bundle`. Of its context are used, where they are there: ``resolution_m`` of
+        the training grid, ``unit_kind`` as in `Dataset.kind`, ``density_unit`` of what a regression predicts, and
+        ``importance``, a number for each feature by its name.
+    name
+        Of its folder.
+
+    Returns
+    -------
+    Trained
+        With an area of applicability where the bundle has its training rows. Features count in it by ``importance``,
+        else by the mean importance that the models themselves give them, else all the same.
+    """
+    ranges = {each.name: each for each in bundle.ranges}
+
+    def limits(attribute: str) -> NDArray[np.float64]:
+        found = [getattr(ranges.get(feature.name), attribute, math.nan) for feature in bundle.schema]
+        return np.array(found, np.float64)
+
+    classes = {
+        number: np.array(ranges[feature.name].class_rows) > 0
+        for number, feature in enumerate(bundle.schema)
+        if feature.is_class and feature.name in ranges
+    }
+    training = TrainingRange(
+        bundle.schema, limits("minimum"), limits("q01"), limits("q99"), limits("maximum"), classes
+    )  # fmt: skip
+    context = bundle.context
+    resolution = context.get("resolution_m")
+    first = bundle.models[0].preprocessor_
+    return Trained(
+        name,
+        bundle.models,
+        bundle.schema,
+        bundle.task,
+        training,
+        _applicability(bundle),
+        first.transform,
+        None if resolution is None else float(resolution),
+        context.get("unit_kind"),
+        str(context.get("density_unit", "1")),
+        {"title": bundle.title, "feature_set": bundle.feature_set, **context},
+    )
+
+
+def _applicability(bundle: Bundle) -> Applicability | None:
+    from susceptibility.applicability import ApplicabilityModel
+
+    rows = bundle.training
+    if rows is None:
+        return None
+    preprocessor = bundle.models[0].preprocessor_
+    weights = _weights(bundle)[preprocessor.source_]
+    return ApplicabilityModel().fit(preprocessor.transform(rows.features), weights, rows.folds.astype(np.intp))
+
+
+def _weights(bundle: Bundle) -> NDArray[np.float64]:
+    """Weight of each feature, (feature,)."""
+    told = bundle.context.get("importance")
+    if isinstance(told, Mapping):
+        weights = np.array([float(told.get(feature.name, 0.0)) for feature in bundle.schema])
+    else:
+        weights = np.mean([np.abs(model.native_importance()) for model in bundle.models], axis=0)
+    usable = np.isfinite(weights).all() and (weights > 0.0).any()
+    return np.maximum(weights, 0.0) if usable else np.ones(len(bundle.schema))

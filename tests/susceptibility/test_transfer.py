@@ -13,13 +13,14 @@ from affine import Affine
 
 from insar.grid import Grid
 from insar.layers import LayerDefinition, layer_definition, write_layer
+from susceptibility.bundle import Bundle, TrainingRows, feature_ranges, read_bundle, write_bundle
 from susceptibility.errors import InputError, MissingInputError, OptionError
 from susceptibility.factor_rasters import align_factors, find_factors, map_grid
 from susceptibility.feature_matching import match_dataset
 from susceptibility.models import MODELS
 from susceptibility.models.learner import SusceptibilityModel
 from susceptibility.schema import FeatureSchema, Task
-from susceptibility.trained import Trained, find_bundle
+from susceptibility.trained import Trained, find_bundle, trained_from
 from susceptibility.training_range import TrainingRange
 from susceptibility.transfer import predict_from_factors
 
@@ -353,3 +354,35 @@ def test_which_bundle(tmp_path: Path) -> None:
     assert find_bundle(folder) == folder
     with pytest.raises(OptionError, match="none"):
         find_bundle(folder, "another")
+
+
+@pytest.mark.parametrize("with_rows", [True, False])
+def test_a_bundle_read_back_predicts_the_same_and_knows_its_rows(
+    trained: Trained, cells: np.ndarray, tmp_path: Path, *, with_rows: bool
+) -> None:
+    X = draw_rows(300, 0)
+    rows = TrainingRows(X, np.arange(len(X)) % 5)
+    models = tuple(model for model in trained.models if isinstance(model, SusceptibilityModel))
+    context = {"resolution_m": 30.0, "unit_kind": "cells", "importance": {"slope": 2.0, "velocity_absolute": 1.0}}
+    bundle = Bundle(
+        models, SCHEMA, Task.CLASSIFICATION, "xgboost", "all", context, feature_ranges(X, SCHEMA),
+        rows if with_rows else None,
+    )  # fmt: skip
+    write_bundle(tmp_path / "model" / "xgboost_all", bundle)
+    folder = find_bundle(tmp_path)
+    read_back = trained_from(read_bundle(folder), folder.name)
+    for name in ("lowest", "low", "high", "highest"):
+        np.testing.assert_array_equal(getattr(read_back.training, name), getattr(trained.training, name), err_msg=name)
+    factors = write_factors(tmp_path / "factors", cells)
+    predict_from_factors(trained, factors, tmp_path / "a.tif")
+    summary = predict_from_factors(read_back, factors, tmp_path / "b.tif")
+    np.testing.assert_array_equal(read(tmp_path / "a.tif"), read(tmp_path / "b.tif"))
+    assert not any("resolution" in warning for warning in summary.warnings)
+    assert (summary.unlike is not None) == with_rows
+    if with_rows:
+        assert read_back.applicability is not None
+        columns = read_back.transform(X)
+        np.testing.assert_array_equal(read_back.applicability.dissimilarity(columns), 0.0)
+        ignored = columns.copy()
+        ignored[:, 1] += 5.0  # the signed rate, to which no importance is given
+        np.testing.assert_array_equal(read_back.applicability.dissimilarity(ignored), 0.0)
