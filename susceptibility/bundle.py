@@ -16,19 +16,22 @@ import math
 import re
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from susceptibility.applicability import ApplicabilityModel
 from susceptibility.errors import InputError, MissingInputError, OptionError
 from susceptibility.models import SusceptibilityModel
 from susceptibility.models.model_state import model_from_state, model_state, versions
+from susceptibility.models.preprocessing import checked_features, class_codes
 from susceptibility.models.storage import SUFFIXES, dump_estimator, load_estimator
 from susceptibility.publishing import checksum
 from susceptibility.schema import FeatureSchema, Task
+from susceptibility.training_range import TrainingRange
 
 logger = logging.getLogger(__name__)
 
@@ -36,40 +39,10 @@ FORMAT = "susceptibility bundle"
 VERSION = 1
 INDEX = "bundle.json"
 
-_TRAINING, _FOLDS = "training.npy", "folds.npy"
-_FILE_NAME = re.compile(r"bundle\.json|model_\d{3,}\.(json|txt|skops)|training\.npy|folds\.npy")
+_APPLICABILITY = "applicability_"
+_RANGE_PARTS = ("lowest", "low", "high", "highest")
+_FILE_NAME = re.compile(r"bundle\.json|model_\d{3,}\.(json|txt|skops)|applicability_[a-z_]+\.npy")
 _PICKLE_SUFFIXES = frozenset({".pkl", ".pickle", ".joblib", ".p", ".pck"})
-
-
-@dataclass(frozen=True, slots=True)
-class FeatureRange:
-    """Values of a feature over the training rows: the extremes, and what 1 and 99 % of the rows lie below.
-
-    For classes the four are NaN, and `class_rows` is the number of rows of each; it is empty for a quantity.
-    """
-
-    name: str
-    minimum: float = math.nan
-    maximum: float = math.nan
-    q01: float = math.nan
-    q99: float = math.nan
-    class_rows: tuple[int, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class TrainingRows:
-    """Rows that the models were trained on, for an area of applicability.
-
-    Attributes
-    ----------
-    features
-        (row, feature) float32, NaN where unknown.
-    folds
-        (row,) int64, the fold of each.
-    """
-
-    features: NDArray[np.float32]
-    folds: NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,9 +62,9 @@ class Bundle:
     context
         Whatever else belongs to it (provenance, units, target, prevalence), as JSON can hold it.
     ranges
-        Of each feature, see `feature_ranges`; may be empty.
-    training
-        None where the rows are not to be passed on.
+        Values that the training rows have of each feature.
+    applicability
+        Of the columns that the first model was fitted on; None where it was not asked for.
     """
 
     models: tuple[SusceptibilityModel, ...]
@@ -99,25 +72,50 @@ class Bundle:
     task: Task
     title: str
     feature_set: str
-    context: dict[str, Any] = field(default_factory=dict)
-    ranges: tuple[FeatureRange, ...] = ()
-    training: TrainingRows | None = None
+    context: dict[str, Any]
+    ranges: TrainingRange
+    applicability: ApplicabilityModel | None = None
+
+    @classmethod
+    def of(
+        cls,
+        models: Sequence[SusceptibilityModel],
+        *,
+        title: str,
+        feature_set: str,
+        training: NDArray[np.float32],
+        applicability: ApplicabilityModel | None = None,
+        context: Mapping[str, Any] | None = None,
+    ) -> Bundle:
+        """Bundle of fitted models and of the rows (row, feature) that they were trained on.
+
+        Raises
+        ------
+        OptionError
+            There is no model.
+        """
+        if not models:
+            raise OptionError("bundle", required="at least one model", found="none", remedy="Fit one first")
+        schema = models[0].schema
+        ranges = range_of(training, schema)
+        task = models[0].task
+        return cls(tuple(models), schema, task, title, feature_set, dict(context or {}), ranges, applicability)
 
 
-def feature_ranges(X: NDArray[np.float32], schema: Sequence[FeatureSchema]) -> tuple[FeatureRange, ...]:
-    """Range of each feature over rows (row, feature); NaN where none is known."""
-    found = []
+def range_of(X: NDArray[np.float32], schema: Sequence[FeatureSchema]) -> TrainingRange:
+    """Range of each feature over rows (row, feature), NaN where unknown; that of a feature without any value is NaN."""
+    X = checked_features(X, tuple(schema))
+    values = np.full((4, len(schema)), np.nan)
+    classes = {}
     for number, feature in enumerate(schema):
         known = X[:, number][np.isfinite(X[:, number])].astype(np.float64)
         if feature.is_class:
-            rows = np.bincount(known.astype(np.intp), minlength=len(feature.classes) + 1)[1 : len(feature.classes) + 1]
-            found.append(FeatureRange(feature.name, class_rows=tuple(rows.tolist())))
-        elif known.size == 0:
-            found.append(FeatureRange(feature.name))
-        else:
-            low, high = np.quantile(known, (0.01, 0.99))
-            found.append(FeatureRange(feature.name, float(known.min()), float(known.max()), float(low), float(high)))
-    return tuple(found)
+            rows = np.bincount(class_codes(known, feature), minlength=len(feature.classes) + 1)
+            classes[number] = rows[1 : len(feature.classes) + 1] > 0
+        elif known.size:
+            values[:, number] = known.min(), *np.quantile(known, (0.01, 0.99)), known.max()
+    lowest, low, high, highest = values
+    return TrainingRange(tuple(schema), lowest, low, high, highest, classes)
 
 
 def write_bundle(folder: Path, bundle: Bundle) -> None:
@@ -180,17 +178,16 @@ def _require_one_kind(bundle: Bundle) -> None:
         found = "none"
     elif any(model.schema != bundle.schema or model.task is not bundle.task for model in bundle.models):
         found = "one of other features, or of another task"
-    elif bundle.ranges and [each.name for each in bundle.ranges] != [each.name for each in bundle.schema]:
+    elif bundle.ranges.schema != bundle.schema:
         found = "ranges of other features"
-    elif bundle.training is not None and (
-        bundle.training.features.shape != (len(bundle.training.folds), len(bundle.schema))
-        or bundle.training.features.dtype != np.float32
+    elif bundle.applicability is not None and len(bundle.applicability.mean_) != len(
+        bundle.models[0].preprocessor_.columns_
     ):
-        found = "training rows of other features, folds or numbers than float32"
+        found = "an area of applicability of other columns"
     if found:
         raise OptionError(
             "bundle",
-            required="models, ranges and training rows of the same features and task",
+            required="models, ranges and an area of applicability of the same features and task",
             found=found,
             remedy="Put together what was fitted together",
         )
@@ -202,9 +199,11 @@ def _write_files(folder: Path, bundle: Bundle) -> None:
         name = f"model_{number:03d}{SUFFIXES[model.definition.storage]}"
         (folder / name).write_bytes(dump_estimator(model.definition, model.estimator_))
         models.append({"file": name, **model_state(model)})
-    if bundle.training is not None:
-        np.save(folder / _TRAINING, np.ascontiguousarray(bundle.training.features), allow_pickle=False)
-        np.save(folder / _FOLDS, bundle.training.folds.astype(np.int64), allow_pickle=False)
+    applicability = None
+    if bundle.applicability is not None:
+        applicability, arrays = bundle.applicability.as_state()
+        for name, values in arrays.items():
+            np.save(folder / f"{_APPLICABILITY}{name}.npy", np.ascontiguousarray(values), allow_pickle=False)
     content = {
         "format": FORMAT,
         "version": VERSION,
@@ -212,7 +211,8 @@ def _write_files(folder: Path, bundle: Bundle) -> None:
         "feature_set": bundle.feature_set,
         "task": str(bundle.task),
         "schema": [feature.as_dict() for feature in bundle.schema],
-        "ranges": [_range_state(each) for each in bundle.ranges],
+        "ranges": _range_state(bundle.ranges),
+        "applicability": applicability,
         "context": bundle.context,
         "models": models,
         "versions": versions(bundle.models),
@@ -313,7 +313,7 @@ def _bundle_of(folder: Path, content: dict[str, Any]) -> Bundle:
     schema = tuple(FeatureSchema.from_dict(each) for each in content["schema"])
     task = Task(content["task"])
     files = set(content["files"])
-    used = {_TRAINING, _FOLDS} & files
+    used = {name for name in files if name.startswith(_APPLICABILITY)}
     _tell_of_versions(folder, content["versions"])
     models = []
     for state in content["models"]:
@@ -331,8 +331,8 @@ def _bundle_of(folder: Path, content: dict[str, Any]) -> Bundle:
         title=str(content["title"]),
         feature_set=str(content["feature_set"]),
         context=dict(content["context"]),
-        ranges=tuple(_range_from(each) for each in content["ranges"]),
-        training=_training_of(folder) if _TRAINING in files else None,
+        ranges=_range_from(schema, content["ranges"]),
+        applicability=_applicability_of(folder, content["applicability"], used),
     )
     try:
         _require_one_kind(bundle)
@@ -351,17 +351,25 @@ def _estimator_of(folder: Path, name: str, model: SusceptibilityModel) -> Any:
         raise _unreadable(folder / name, str(error)) from error
 
 
-def _training_of(folder: Path) -> TrainingRows:
-    arrays = []
-    for name, dtype, axes in ((_TRAINING, np.float32, 2), (_FOLDS, np.int64, 1)):
+def _applicability_of(folder: Path, numbers: Any, files: set[str]) -> ApplicabilityModel | None:
+    names = [name for name in sorted(files) if name.startswith(_APPLICABILITY)]
+    if numbers is None:
+        if names:
+            raise ValueError("arrays of an area of applicability that is none")
+        return None
+    arrays = {}
+    for name in names:
         try:
             array = np.load(folder / name, allow_pickle=False)
         except (OSError, ValueError) as error:
             raise _unreadable(folder / name, f"no plain array ({error})") from error
-        if not isinstance(array, np.ndarray) or array.dtype != dtype or array.ndim != axes:
+        if not isinstance(array, np.ndarray) or array.dtype != np.float64:
             raise _unreadable(folder / name, "an array of another kind")
-        arrays.append(array)
-    return TrainingRows(*arrays)
+        arrays[name.removeprefix(_APPLICABILITY).removesuffix(".npy")] = array
+    try:
+        return ApplicabilityModel.from_state(numbers, arrays)
+    except InputError as error:
+        raise _unreadable(folder / INDEX, f"no area of applicability ({error.found})") from error
 
 
 def _tell_of_versions(folder: Path, written: Mapping[str, Any]) -> None:
@@ -378,14 +386,24 @@ def _own_checksum(content: dict[str, Any]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _range_state(given: FeatureRange) -> dict[str, Any]:
-    plain = asdict(given)
-    return {name: None if isinstance(value, float) and math.isnan(value) else value for name, value in plain.items()}
+def _range_state(ranges: TrainingRange) -> dict[str, Any]:
+    return {
+        **{
+            name: [None if math.isnan(value) else value for value in getattr(ranges, name).tolist()]
+            for name in _RANGE_PARTS
+        },
+        "classes": {str(number): seen.tolist() for number, seen in ranges.classes.items()},
+    }
 
 
-def _range_from(state: Mapping[str, Any]) -> FeatureRange:
-    values: dict[str, Any] = {name: math.nan if value is None else value for name, value in state.items()}
-    return FeatureRange(**{**values, "class_rows": tuple(values["class_rows"])})
+def _range_from(schema: tuple[FeatureSchema, ...], state: Mapping[str, Any]) -> TrainingRange:
+    parts = [np.array([math.nan if value is None else value for value in state[name]], float) for name in _RANGE_PARTS]
+    classes = {int(number): np.array(seen, bool) for number, seen in state["classes"].items()}
+    expected = {number: len(feature.classes) for number, feature in enumerate(schema) if feature.is_class}
+    if {len(part) for part in parts} != {len(schema)} or {key: len(seen) for key, seen in classes.items()} != expected:
+        raise ValueError("ranges of other features")
+    lowest, low, high, highest = parts
+    return TrainingRange(schema, lowest, low, high, highest, classes)
 
 
 def _unreadable(path: Path, found: str) -> InputError:
