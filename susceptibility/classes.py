@@ -84,7 +84,6 @@ def tabulate_classes(
     area_m2: NDArray[np.floating] | float,
     landslides: NDArray[np.number] | NDArray[np.bool_],
     bounds: ClassBounds,
-    *,
     measure: LandslideMeasure = LandslideMeasure.COUNT,
 ) -> ClassTable:
     """Area and landslides of each class of a map.
