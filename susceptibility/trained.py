@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from susceptibility.ensemble import Predictor
-from susceptibility.errors import MissingInputError, OptionError
+from susceptibility.errors import InputError, MissingInputError, OptionError
 from susceptibility.schema import FeatureSchema, Task
 from susceptibility.training_range import TrainingRange
 
@@ -51,8 +51,8 @@ class Trained:
         Area of applicability, and how features become the columns that it was made for; None to do without.
     resolution_m, unit_kind
         Of the training rows; None where the bundle does not say.
-    density_unit
-        Of what a regression predicts.
+    target
+        What is predicted, one of `susceptibility.unit_map.PREDICTED`.
     origin
         Provenance of the bundle, as JSON can hold it.
     """
@@ -66,7 +66,7 @@ class Trained:
     transform: Any = None
     resolution_m: float | None = None
     unit_kind: str | None = None
-    density_unit: str = "1"
+    target: str = "landslide"
     origin: Mapping[str, Any] | None = None
 
 
@@ -119,8 +119,8 @@ def trained_from(bundle: Bundle, name: str) -> Trained:
     ----------
     bundle
         From `susceptibility.bundle.read_bundle`. Of its context are used, where they are there: ``resolution_m`` of
-        the training grid, ``unit_kind`` as in `Dataset.kind`, ``density_unit`` of what a regression predicts, and
-        ``importance``, a number for each feature by its name.
+        the training grid, ``unit_kind`` as in `Dataset.kind`, ``target`` as in a recipe (``areal_density`` or
+        ``number_density`` of a regression), and ``importance``, a number for each feature by its name.
     name
         Of its folder.
 
@@ -157,9 +157,24 @@ def trained_from(bundle: Bundle, name: str) -> Trained:
         first.transform,
         None if resolution is None else float(resolution),
         context.get("unit_kind"),
-        str(context.get("density_unit", "1")),
+        _target(bundle),
         {"title": bundle.title, "feature_set": bundle.feature_set, **context},
     )
+
+
+def _target(bundle: Bundle) -> str:
+    if bundle.task is Task.CLASSIFICATION:
+        return "landslide"
+    told = str(bundle.context.get("target"))
+    targets = {"areal_density": "lad", "lad": "lad", "number_density": "number_density"}
+    if told not in targets:
+        raise InputError(
+            f"bundle {bundle.title}",
+            required="'target' in its context, areal_density or number_density, whose units differ",
+            found=repr(told),
+            remedy="Train it again with `susceptibility run`",
+        )
+    return targets[told]
 
 
 def _applicability(bundle: Bundle) -> Applicability | None:

@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 
 from susceptibility.schema import FeatureSchema
 
-APPLICABLE, OUT_OF_RANGE, UNLIKE = 1, 2, 3
-"""Classes of `map_applicable.tif`; 0 is unknown."""
+UNLIKE, APPLICABLE, OUT_OF_RANGE = 1, 2, 3
+"""Classes of a map of applicability; the first two are those of `susceptibility.unit_map`, 0 is unknown."""
 
 APPLICABLE_MEANING = (
-    "1 every factor within the range of the training rows; 2 a factor beyond it, or a class that no training row had; "
-    "3 outside the area of applicability: unlike all training rows; 0 unknown"
+    "1 unlike what the model was trained on: outside the area of applicability; 2 like it, and every factor within the "
+    "range of the training rows; 3 a factor beyond that range, or a class that no training row had; 0 unknown"
 )
 
 

@@ -26,7 +26,6 @@ from susceptibility.ensemble import RowPredictions, predict_rows
 from susceptibility.errors import InputError, OptionError
 from susceptibility.factor_rasters import FactorRaster, align_factors, find_factors, map_grid
 from susceptibility.publishing import checksum, write_text
-from susceptibility.schema import Task
 from susceptibility.trained import Trained
 from susceptibility.training_range import (
     APPLICABLE,
@@ -36,6 +35,7 @@ from susceptibility.training_range import (
     RangeSummary,
     add_counts,
 )
+from susceptibility.unit_map import PREDICTED
 from susceptibility.workers import Progress, run_in_threads
 
 logger = logging.getLogger(__name__)
@@ -245,6 +245,9 @@ def _warnings(
     trained: Trained, data: Dataset, ranges: RangeSummary, unseen: Mapping[str, Mapping[str, int]], known: int
 ) -> list[str]:
     warnings = []
+    quantities = [number for number, feature in enumerate(trained.schema) if not feature.is_class]
+    if quantities and np.isnan(trained.training.lowest[quantities]).all():
+        warnings.append("the bundle does not say what values it was trained on; none is counted as out of range")
     if trained.unit_kind is not None and trained.unit_kind != data.kind:
         warnings.append(
             f"trained on units of kind {trained.unit_kind}, predicted for {data.kind}: factors of larger units are "
@@ -283,19 +286,14 @@ def _warnings(
 
 
 def map_definitions(trained: Trained) -> tuple[LayerDefinition, LayerDefinition]:
-    """What the map and its spread are."""
-    if trained.task is Task.REGRESSION:
-        middle = LayerDefinition("density", trained.density_unit, "Predicted landslide density, median over the models")
-    else:
-        middle = LayerDefinition(
-            "probability",
-            "1",
-            "Landslide susceptibility: probability relative to the share of landslides in the training sample, 0 to 1",
-        )
-    spread = LayerDefinition(
-        f"{middle.name}_std", middle.unit, "Standard deviation over models trained on different draws"
-    )
-    return middle, spread
+    """What the map and its spread are, named and described as the maps of a run."""
+    main = PREDICTED[trained.target]
+    several = "over models trained on different draws"
+    if len(trained.models) == 1:
+        return main, main
+    middle = replace(main, description=f"Median {several}, of: {main.description}")
+    described = f"Standard deviation {several}, of: {main.description}"
+    return middle, replace(main, name=f"{main.name}_std", description=described)
 
 
 def _write(
@@ -337,6 +335,7 @@ def _content(
         "kind": KIND,
         "bundle": {"name": trained.name, "models": len(trained.models), **(trained.origin or {})},
         "task": trained.task.value,
+        "target": trained.target,
         "units": data.kind,
         "grid": {"rows": grid.rows, "cols": grid.cols, "transform": list(grid.transform)[:6], "crs": grid.crs},
         "rows": data.count,

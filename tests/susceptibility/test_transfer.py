@@ -163,7 +163,7 @@ def test_classes_are_known_by_label_and_unseen_ones_counted(
     unseen[..., 3] = np.where(cells[..., 3] == 3, 4, cells[..., 3])
     np.testing.assert_array_equal(read(tmp_path / "c.tif"), expected(trained, unseen)[0].astype(np.float32))
     applicable = read(tmp_path / "c_applicable.tif")
-    assert (applicable[(cells[..., 3] == 3) & (applicable > 0)] == 2).all()
+    assert (applicable[(cells[..., 3] == 3) & (applicable > 0)] == 3).all()
 
 
 def test_out_of_range_is_counted_and_mapped(trained: Trained, cells: np.ndarray, tmp_path: Path) -> None:
@@ -182,7 +182,7 @@ def test_out_of_range_is_counted_and_mapped(trained: Trained, cells: np.ndarray,
     lowest, highest = trained.training.lowest[:3], trained.training.highest[:3]
     outside = ((steep[..., :3] < lowest) | (steep[..., :3] > highest)).any(axis=-1)
     unknown = np.isnan(steep).any(axis=-1)
-    np.testing.assert_array_equal(read(tmp_path / "map_applicable.tif"), np.where(unknown, 0, np.where(outside, 2, 1)))
+    np.testing.assert_array_equal(read(tmp_path / "map_applicable.tif"), np.where(unknown, 0, np.where(outside, 3, 2)))
     assert summary.out_of_range == (outside & ~unknown).sum()
     assert any(warning.startswith("slope: ") and "beyond" in warning for warning in summary.warnings)
     assert any("above" in line for line in summary.lines())
@@ -201,8 +201,8 @@ def test_outside_the_area_of_applicability(trained: Trained, cells: np.ndarray, 
     summary = predict_from_factors(bundle, write_factors(tmp_path / "factors", steep), tmp_path / "map.tif")
     found = read(tmp_path / "map_applicable.tif")
     unlike = area.dissimilarity(first.preprocessor_.transform(steep.reshape(-1, 4))) > area.threshold_
-    np.testing.assert_array_equal(found == 3, unlike.reshape(GRID.shape))
-    assert (found[:4][found[:4] > 0] == 3).all()
+    np.testing.assert_array_equal(found == 1, unlike.reshape(GRID.shape))
+    assert (found[:4][found[:4] > 0] == 1).all()
     assert summary.unlike == unlike.sum()
 
 
