@@ -118,47 +118,28 @@ def trained_from(bundle: Bundle, name: str) -> Trained:
     Parameters
     ----------
     bundle
-        From `susceptibility.bundle.read_bundle`. Of its context are used, where they are there: ``resolution_m`` of
-        the training grid, ``unit_kind`` as in `Dataset.kind`, ``target`` as in a recipe (``areal_density`` or
-        ``number_density`` of a regression), and ``importance``, a number for each feature by its name.
+        From `susceptibility.bundle.read_bundle`, with the context that a run gives it: ``grid``, ``units``, ``target``.
     name
         Of its folder.
 
-    Returns
-    -------
-    Trained
-        With an area of applicability where the bundle has its training rows. Features count in it by ``importance``,
-        else by the mean importance that the models themselves give them, else all the same.
+    Raises
+    ------
+    InputError
+        The context does not tell which density a regression predicts.
     """
-    ranges = {each.name: each for each in bundle.ranges}
-
-    def limits(attribute: str) -> NDArray[np.float64]:
-        found = [getattr(ranges.get(feature.name), attribute, math.nan) for feature in bundle.schema]
-        return np.array(found, np.float64)
-
-    classes = {
-        number: np.array(ranges[feature.name].class_rows) > 0
-        for number, feature in enumerate(bundle.schema)
-        if feature.is_class and feature.name in ranges
-    }
-    training = TrainingRange(
-        bundle.schema, limits("minimum"), limits("q01"), limits("q99"), limits("maximum"), classes
-    )  # fmt: skip
-    context = bundle.context
-    resolution = context.get("resolution_m")
-    first = bundle.models[0].preprocessor_
+    grid, units = bundle.context.get("grid"), bundle.context.get("units")
     return Trained(
         name,
         bundle.models,
         bundle.schema,
         bundle.task,
-        training,
-        _applicability(bundle),
-        first.transform,
-        None if resolution is None else float(resolution),
-        context.get("unit_kind"),
+        bundle.ranges,
+        bundle.applicability,
+        bundle.models[0].preprocessor_.transform,
+        math.sqrt(math.prod(grid["resolution_m"])) if isinstance(grid, Mapping) else None,
+        str(units["kind"]) if isinstance(units, Mapping) else None,
         _target(bundle),
-        {"title": bundle.title, "feature_set": bundle.feature_set, **context},
+        {"title": bundle.title, "feature_set": bundle.feature_set, **bundle.context},
     )
 
 
@@ -175,25 +156,3 @@ def _target(bundle: Bundle) -> str:
             remedy="Train it again with `susceptibility run`",
         )
     return targets[told]
-
-
-def _applicability(bundle: Bundle) -> Applicability | None:
-    from susceptibility.applicability import ApplicabilityModel
-
-    rows = bundle.training
-    if rows is None:
-        return None
-    preprocessor = bundle.models[0].preprocessor_
-    weights = _weights(bundle)[preprocessor.source_]
-    return ApplicabilityModel().fit(preprocessor.transform(rows.features), weights, rows.folds.astype(np.intp))
-
-
-def _weights(bundle: Bundle) -> NDArray[np.float64]:
-    """Weight of each feature, (feature,)."""
-    told = bundle.context.get("importance")
-    if isinstance(told, Mapping):
-        weights = np.array([float(told.get(feature.name, 0.0)) for feature in bundle.schema])
-    else:
-        weights = np.mean([np.abs(model.native_importance()) for model in bundle.models], axis=0)
-    usable = np.isfinite(weights).all() and (weights > 0.0).any()
-    return np.maximum(weights, 0.0) if usable else np.ones(len(bundle.schema))

@@ -13,7 +13,8 @@ from affine import Affine
 
 from insar.grid import Grid
 from insar.layers import LayerDefinition, layer_definition, write_layer
-from susceptibility.bundle import Bundle, TrainingRows, feature_ranges, read_bundle, write_bundle
+from susceptibility.applicability import ApplicabilityModel
+from susceptibility.bundle import Bundle, read_bundle, write_bundle
 from susceptibility.errors import InputError, MissingInputError, OptionError
 from susceptibility.factor_rasters import align_factors, find_factors, map_grid
 from susceptibility.feature_matching import match_dataset
@@ -22,7 +23,7 @@ from susceptibility.models.learner import SusceptibilityModel
 from susceptibility.schema import FeatureSchema, Task
 from susceptibility.trained import Trained, find_bundle, trained_from
 from susceptibility.training_range import TrainingRange
-from susceptibility.transfer import predict_from_factors
+from susceptibility.transfer import map_definitions, predict_from_factors
 
 GRID = Grid(14, 17, Affine(30.0, 0.0, 500_000.0, 0.0, -30.0, 4_000_000.0), "EPSG:32633")
 SCHEMA = (
@@ -189,8 +190,6 @@ def test_out_of_range_is_counted_and_mapped(trained: Trained, cells: np.ndarray,
 
 
 def test_outside_the_area_of_applicability(trained: Trained, cells: np.ndarray, tmp_path: Path) -> None:
-    from susceptibility.applicability import ApplicabilityModel
-
     first = trained.models[0]
     assert isinstance(first, SusceptibilityModel)
     columns = first.preprocessor_.transform(draw_rows(300, 0))
@@ -356,21 +355,22 @@ def test_which_bundle(tmp_path: Path) -> None:
         find_bundle(folder, "another")
 
 
-@pytest.mark.parametrize("with_rows", [True, False])
+@pytest.mark.parametrize("with_area", [True, False])
 def test_a_bundle_read_back_predicts_the_same_and_knows_its_rows(
-    trained: Trained, cells: np.ndarray, tmp_path: Path, *, with_rows: bool
+    trained: Trained, cells: np.ndarray, tmp_path: Path, *, with_area: bool
 ) -> None:
     X = draw_rows(300, 0)
-    rows = TrainingRows(X, np.arange(len(X)) % 5)
     models = tuple(model for model in trained.models if isinstance(model, SusceptibilityModel))
-    context = {"resolution_m": 30.0, "unit_kind": "cells", "importance": {"slope": 2.0, "velocity_absolute": 1.0}}
-    bundle = Bundle(
-        models, SCHEMA, Task.CLASSIFICATION, "xgboost", "all", context, feature_ranges(X, SCHEMA),
-        rows if with_rows else None,
+    columns = models[0].preprocessor_.transform(X)
+    area = ApplicabilityModel().fit(columns, np.arange(columns.shape[1], dtype=np.float64)) if with_area else None
+    context = {"grid": {"resolution_m": [20.0, 45.0]}, "units": {"kind": "cells"}, "target": "presence"}
+    bundle = Bundle.of(
+        models, title="XGBoost", feature_set="all", training=X, applicability=area, context=context
     )  # fmt: skip
     write_bundle(tmp_path / "model" / "xgboost_all", bundle)
     folder = find_bundle(tmp_path)
     read_back = trained_from(read_bundle(folder), folder.name)
+    assert read_back.resolution_m == pytest.approx(30.0)
     for name in ("lowest", "low", "high", "highest"):
         np.testing.assert_array_equal(getattr(read_back.training, name), getattr(trained.training, name), err_msg=name)
     factors = write_factors(tmp_path / "factors", cells)
@@ -378,11 +378,17 @@ def test_a_bundle_read_back_predicts_the_same_and_knows_its_rows(
     summary = predict_from_factors(read_back, factors, tmp_path / "b.tif")
     np.testing.assert_array_equal(read(tmp_path / "a.tif"), read(tmp_path / "b.tif"))
     assert not any("resolution" in warning for warning in summary.warnings)
-    assert (summary.unlike is not None) == with_rows
-    if with_rows:
-        assert read_back.applicability is not None
-        columns = read_back.transform(X)
-        np.testing.assert_array_equal(read_back.applicability.dissimilarity(columns), 0.0)
-        ignored = columns.copy()
-        ignored[:, 1] += 5.0  # the signed rate, to which no importance is given
-        np.testing.assert_array_equal(read_back.applicability.dissimilarity(ignored), 0.0)
+    assert (summary.unlike is not None) == with_area
+
+
+def test_a_density_says_which_one_it_is(tmp_path: Path) -> None:
+    X = draw_rows(120, 4)
+    definition = MODELS["xgboost"]
+    model = SusceptibilityModel(definition, definition.options(trees=5, depth=2), SCHEMA, Task.REGRESSION)
+    model.fit(X, X[:, 0].astype(np.float64) / 100.0)
+    bundle = Bundle.of((model,), title="XGBoost", feature_set="all", training=X, context={"target": "number_density"})
+    found = trained_from(bundle, "xgboost_all")
+    middle, _ = map_definitions(found)
+    assert (middle.name, middle.unit) == ("number_density", "1/km2")
+    with pytest.raises(InputError, match="areal_density or number_density"):
+        trained_from(replace(bundle, context={}), "xgboost_all")
