@@ -145,7 +145,9 @@ def make_design(recipe: Recipe, data: Dataset) -> Design:
             raise refused
         if refused is not None:
             unsuited = ", ".join(title for title in sets if title not in suited)
-            notes.append(f"{MODELS[name].title} needs features that these sets lack, and is left out there: {unsuited}.")
+            notes.append(
+                f"{MODELS[name].title} needs features that these sets lack, and is left out there: {unsuited}."
+            )
         candidates += [Candidate(title, name) for title in suited]
     # In the order of feature sets, as tables and pictures have it.
     candidates.sort(key=lambda each: (list(sets).index(each.feature_set), list(plans).index(each.model)))
@@ -176,9 +178,7 @@ def _plan(recipe: Recipe, name: str, task: Task) -> ModelPlan:
         )
     return ModelPlan(
         recipe.model_options(name),
-        PreprocessingOptions(
-            impute=asked.impute, scale=asked.scale, min_share=asked.min_share, unseen=asked.unseen
-        ),  # fmt: skip
+        PreprocessingOptions(impute=asked.impute, scale=asked.scale, min_share=asked.min_share, unseen=asked.unseen),
         CalibrationOptions(method=method, folds=asked.inner_folds),
         None
         if search is None

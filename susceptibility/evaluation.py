@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from susceptibility.comparison import Difference, Verdict, paired_difference
 from susceptibility.dataset import Dataset
 from susceptibility.design import Candidate, Design, seed_of_draw
-from susceptibility.metrics import METRICS, metrics_of, score, summarize
+from susceptibility.metrics import metrics_of, score, summarize
 from susceptibility.models.learner import SusceptibilityModel
 from susceptibility.partitions import SCHEMES, Partition
 from susceptibility.records import read_record, write_record
@@ -136,7 +136,7 @@ class Evaluation:
                         continue
                     for metric in COMPARED[self.design.task]:
                         difference = paired_difference(pair[0], pair[1], metric)
-                        better = METRICS[metric].higher_is_better is not False
+                        better = metrics_of(self.design.task)[metric].higher_is_better is not False
                         verdict = difference.verdict(higher_is_better=better)
                         rows.append(ComparisonRow(model, scheme, against, other, difference, verdict))
         return rows
@@ -195,9 +195,10 @@ def evaluate(
                             fold=fold,
                             seed=design.seed,
                             permutations=design.permutations if with_importance else 0,
+                            task=design.task,
+                            positive_above=design.positive_above,
                             scorer=design.score,
                             groups=members,
-                            positive_above=design.positive_above,
                         ),
                         partition.draw,
                     )
@@ -209,9 +210,7 @@ def evaluate(
     return Evaluation(design, folds)
 
 
-def _validate(
-    rows: SampledRows, names: Sequence[str], validate: Callable[..., FoldResult], draw: int
-) -> FoldResult:
+def _validate(rows: SampledRows, names: Sequence[str], validate: Callable[..., FoldResult], draw: int) -> FoldResult:
     return validate(features=rows.features(draw, names), target=rows.samples[draw].target)
 
 
@@ -247,10 +246,10 @@ def _run(
         tell(0)
     computed = run_in_processes([tasks[number] for number in waiting], workers=workers, progress=tell, keep=keep)
     found = dict(zip(waiting, computed, strict=True))
-    results = []
-    for number, path in enumerate(paths):
-        results.append(found[number] if number in found or path is None else read_record(path, FoldResult))
-    return results
+    return [
+        found[number] if number in found or path is None else read_record(path, FoldResult)
+        for number, path in enumerate(paths)
+    ]
 
 
 def fit_models(

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from susceptibility.curves import Curve, precision_recall_curve, roc_curve
+from susceptibility.curves import SHARES, Curve, precision_recall_curve, roc_curve
 from susceptibility.design import Candidate
 from susceptibility.evaluation import ComparisonRow, Evaluation, MetricRow
 from susceptibility.explanations import ImportanceRow
@@ -216,3 +216,27 @@ def _without_steps(x: NDArray[np.float64], y: NDArray[np.float64]) -> tuple[NDAr
     """Highest value at each place, so that the curve can be interpolated."""
     places, start = np.unique(x, return_index=True)
     return places, np.maximum.reduceat(y, start)
+
+
+def draw_rates(path: Path, evaluation: Evaluation, scheme: str) -> None:
+    """Draw success-rate and prediction-rate curves, one panel for each feature set."""
+    design = evaluation.design
+    sets, models = list(design.feature_sets), list(design.plans)
+    figure, grid = panels(1, len(sets), 4.2, 4.0)
+    for axes, feature_set in zip(grid[0], sets, strict=True):
+        axes.plot([0.0, 100.0], [0.0, 100.0], color="#b9b9b9", linewidth=0.8)
+        for number, model in enumerate(models):
+            results = evaluation.folds.get((Candidate(feature_set, model), scheme), [])
+            color = _SET_COLORS[(number + 1) % len(_SET_COLORS)]
+            for style, which in (("--", "success_rate"), ("-", "prediction_rate")):
+                curves = np.array([getattr(result, which) for result in results])
+                if not np.isfinite(curves).any():
+                    continue
+                share = np.nanmean(curves, axis=0)
+                area = float(np.nanmean([result.metrics["rate_area"] for result in results]))
+                label = f"{MODELS[model].title}: {area:.3f}" if style == "-" else None
+                axes.plot(100.0 * SHARES, 100.0 * share, style, color=color, linewidth=1.4, label=label)
+        axes.set(xlim=(0.0, 100.0), ylim=(0.0, 101.0), xlabel="share of the area, %", ylabel="share of landslides, %")
+        axes.set_title(f"{title_of(feature_set)}, {SCHEMES[scheme].title} folds", fontsize=10)
+        axes.legend(fontsize=7, loc="lower right", frameon=False, title="area under, held out", title_fontsize=7)
+    save_figure(figure, path)

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+    from susceptibility.map_work import MappedCandidate
+
 _MOST_POINTS = 3000  # landslides marked on a map
 _FOLD_COLORS = (
     "#1f6f8b", "#c1440e", "#b08900", "#5d8a3a", "#7b5ea7", "#6b7785", "#d98c9f", "#2b3a42", "#8fb8c9", "#a5672e",
@@ -140,6 +142,36 @@ def draw_inventory(path: Path, backdrop: UnitBackdrop, labels: NDArray[np.uint8]
     axes.plot([], [], "s", color=_MISSING_COLOR, label="some feature unknown")
     axes.legend(fontsize=7, loc="upper center", bbox_to_anchor=(0.5, -0.12), ncols=3, frameon=False)
     axes.set_ylabel("km", fontsize=8)
+    save_figure(figure, path)
+
+
+def draw_classes(path: Path, maps: Mapping[Candidate, MappedCandidate]) -> None:
+    """Draw, for each class of each map, its share of the area and of the landslides, seen and held out."""
+    sets = list(dict.fromkeys(candidate.feature_set for candidate in maps))
+    models = list(dict.fromkeys(candidate.model for candidate in maps))
+    figure, grid = panels(len(models), len(sets), 4.2, 2.4)
+    for row, model in enumerate(models):
+        for column, feature_set in enumerate(sets):
+            axes = grid[row][column]
+            mapped = maps.get(Candidate(feature_set, model))
+            if mapped is None:
+                axes.set_visible(False)
+                continue
+            classes, held_out = mapped.classes.rows, mapped.held_out.rows
+            places = np.arange(len(classes))
+            axes.bar(places - 0.2, [100.0 * each.area_share for each in classes], 0.4, color="#b9b2a3", label="area")
+            shares = [100.0 * each.landslide_share for each in classes]
+            axes.bar(places + 0.2, shares, 0.4, color="#c1440e", label="landslides")
+            unseen = [100.0 * each.landslide_share for each in held_out]
+            axes.plot(places + 0.2, unseen, "D", color="black", markersize=3.5, label="held-out landslides")
+            axes.set_xticks(places, [f"{each.lower:.2g}-{each.upper:.2g}" for each in classes], fontsize=7)
+            axes.set_ylim(0.0, 100.0)
+            axes.tick_params(axis="y", labelsize=7)
+            axes.set_title(f"{MODELS[model].title}, {title_of(feature_set)}", fontsize=9)
+        grid[row][0].set_ylabel("share, %", fontsize=8)
+    grid[0][0].legend(fontsize=7, frameon=False, loc="upper center")
+    for axes in grid[-1]:
+        axes.set_xlabel("class", fontsize=8)
     save_figure(figure, path)
 
 

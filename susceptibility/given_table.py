@@ -64,6 +64,8 @@ def read_given_table(source: TableSection) -> Dataset:
     if source.area_m2 is not None:
         area = _numbers(source, table, source.area_m2)
     targets, notes = _targets(source, table, area)
+    if source.area_m2 is None:
+        notes = (*notes, "The table names no areas: each unit counts as 1 km2 where shares of the area are stated.")
     return Dataset(
         kind="table",
         crs=crs,

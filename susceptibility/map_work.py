@@ -11,16 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from susceptibility.applicability import ApplicabilityModel
-from susceptibility.classes import (
-    BoundsMethod,
-    ClassBounds,
-    ClassTable,
-    LandslideMeasure,
-    classify,
-    find_bounds,
-    tabulate_classes,
-    tabulate_held_out,
-)
+from susceptibility.class_bounds import BoundsMethod, ClassBounds, classify, find_bounds
+from susceptibility.classes import ClassTable, LandslideMeasure, tabulate_classes, tabulate_held_out
 from susceptibility.dataset import Dataset
 from susceptibility.design import Candidate
 from susceptibility.ensemble import RowPredictions, predict_rows
@@ -31,6 +23,9 @@ from susceptibility.perturbation import FeatureErrors
 from susceptibility.plausibility import Finding, check_plausibility, measure_smoothness
 from susceptibility.study import Study, is_density
 from susceptibility.workers import run_in_threads
+
+M2_PER_UNKNOWN_AREA = 1e6
+"""Area that a unit of unknown area counts with where shares of the area are stated."""
 
 _BREAKS = {
     "equal": BoundsMethod.EQUAL,
@@ -120,7 +115,7 @@ def map_candidate(
     highest = 1.0 if study.design.upper is not None or not is_density(study) else None
     bounds = find_bounds(_BREAKS[asked.breaks], asked.classes, values, lowest=0.0, highest=highest)
     area = data.area_m2(slice(0, data.count))
-    area = np.where(np.isfinite(area), area, 1.0) if not np.isfinite(area).all() else area
+    area = np.where(np.isfinite(area), area, M2_PER_UNKNOWN_AREA)
     landslides, measure = _landslides(study, area)
     table = tabulate_classes(values, area, landslides, bounds, measure)
     held_out = _held_out(study, table, evaluation, candidate, bounds)

@@ -15,6 +15,7 @@ main { max-width: 1190px; margin: 0 auto; padding: 2.2rem 1.4rem 4rem; }
 h1 { font-size: 1.7rem; margin: 0 0 .2rem; }
 h2 { font-size: 1.15rem; margin: 2.4rem 0 .6rem; border-bottom: 1px solid #ddd8ce; padding-bottom: .25rem; }
 p.lead { font-size: 1.08rem; background: #fff; border-left: 4px solid #c1440e; padding: .7rem 1rem; margin: 1rem 0; }
+p.warning { border-left-color: #b3261e; background: #fdecea; font-weight: 600; }
 p.small, td.small { color: #5a6268; font-size: .88rem; }
 figure { margin: 1rem 0; } img { max-width: 100%; height: auto; background: #fff; border: 1px solid #e4dfd5; }
 figcaption { color: #5a6268; font-size: .88rem; }

@@ -25,15 +25,14 @@ from susceptibility.evaluation import (
     fit_models,
 )
 from susceptibility.explain import AblationRow, ablation_sets, summarize_ablation
-from susceptibility.explanations import Explanation, ImportanceRow, explain_candidates, importance_rows
+from susceptibility.explanations import FEATURE, Explanation, ImportanceRow, explain_candidates, importance_rows
 from susceptibility.map_work import MappedCandidate, map_candidate
 from susceptibility.metrics import metrics_of
 from susceptibility.models.learner import SusceptibilityModel
-from susceptibility.partitions import SCHEMES
 from susceptibility.provenance import bundle_of, provenance_of
 from susceptibility.publishing import staged_folder, write_manifest
 from susceptibility.recipe import Recipe, dump_recipe
-from susceptibility.result_files import write_result
+from susceptibility.result_files import folder_of, write_result
 from susceptibility.study import Study, prepare_study
 from susceptibility.workers import Progress
 from susceptibility.workspace import kept_workspace, key_of
@@ -191,7 +190,11 @@ def compute(study: Study, work: Path, workers: int | None, tell: Progress) -> Ou
 
 def _weights(importance: tuple[ImportanceRow, ...], candidate: Candidate, design: Design) -> NDArray[np.float64]:
     """Weight of each feature where rows are compared: its permutation importance, all alike where there is none."""
-    found = {row.name: row.permutation_mean for row in importance if row[:2] == candidate and row.kind == "feature"}
+    found = {
+        row.name: row.permutation_mean
+        for row in importance
+        if (row.feature_set, row.model) == candidate and row.kind == FEATURE
+    }
     weights = np.array([max(found.get(name, 0.0), 0.0) for name in design.names(candidate.feature_set)])
     return weights if np.isfinite(weights).all() and weights.any() else np.ones(weights.size)
 
@@ -241,19 +244,9 @@ def _suits(design: Design, model: str) -> bool:
     return not MODELS[model].required_features(design.plans[model].options)
 
 
-def folder_of(candidate: Candidate) -> str:
-    """Folder of a candidate's map under ``maps``, and of its bundle under ``model``."""
-    return f"{candidate.model}_{candidate.feature_set}"
-
-
 def _named(tell: Progress, what: str) -> Callable[[int, int], None]:
     return partial(tell, what)
 
 
 def _ignore(_what: str, _done: int, _total: int) -> None:
     """Stand in for a progress callback."""
-
-
-def spatial_scheme(study: Study) -> str:
-    """The first scheme that keeps folds apart in space."""
-    return next(name for name in study.recipe.validation.schemes if SCHEMES[name].is_spatial)

@@ -64,9 +64,7 @@ class ValidationSection(Section):
     @model_validator(mode="after")
     def _has_random_and_spatial(self) -> ValidationSection:
         if RANDOM not in self.schemes or not any(SCHEMES[name].is_spatial for name in self.schemes):
-            raise unusable(
-                f"'{RANDOM}' and a spatial scheme, to stand side by side", ", ".join(self.schemes) or "none"
-            )
+            raise unusable(f"'{RANDOM}' and a spatial scheme, to stand side by side", ", ".join(self.schemes) or "none")
         if len(set(self.schemes)) < len(self.schemes):
             raise unusable("each scheme once", ", ".join(self.schemes))
         if isinstance(self.block_size_m, float) and self.block_size_m <= 0.0:

@@ -9,15 +9,19 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from susceptibility.evaluation import COMPARED, TRAINING, Candidate, ComparisonRow, MetricRow
-from susceptibility.figures import title_of
+from susceptibility.classes import LandslideMeasure
+from susceptibility.comparison import decisive_metric
+from susceptibility.design import Candidate
+from susceptibility.evaluation import TRAINING, ComparisonRow, MetricRow
+from susceptibility.figures import title_of, title_of_metric
 from susceptibility.inventory import CENSUS_MEANINGS, InventoryCensus
-from susceptibility.mapping import ClassRow
-from susceptibility.metrics import METRICS
+from susceptibility.map_work import MappedCandidate
+from susceptibility.metrics import metrics_of
 from susceptibility.models import MODELS
 from susceptibility.page import Cell, Row, figure, render_page, section, table, text_cell
+from susceptibility.partitions import SCHEMES
 from susceptibility.publishing import write_text
-from susceptibility.validation import SCHEMES
+from susceptibility.schema import Task
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,74 +37,108 @@ class ReportContent:
     features
         Rows of name, unit, group, description and share of cells where known.
     census
-        What became of the inventory.
-    metrics, comparisons, classes
+        What became of the inventory; None for a table that was given.
+    metrics, comparisons, searches, confusions
         As in the tables of the result.
+    maps
+        By candidate.
+    warnings
+        What speaks against believing the scores.
     figures
         Caption by file, in the order of the page.
     notes
         What a reader must know to read the numbers rightly.
+    task
+        Whether a probability or a density is predicted.
     """
 
     title: str
     facts: Mapping[str, str]
     features: Sequence[tuple[str, str, str, str, float]]
-    census: InventoryCensus
+    census: InventoryCensus | None
     metrics: Sequence[MetricRow]
     comparisons: Sequence[ComparisonRow]
-    classes: Mapping[Candidate, Sequence[ClassRow]]
+    maps: Mapping[Candidate, MappedCandidate]
+    searches: Sequence[Mapping[str, Any]]
+    confusions: Sequence[Mapping[str, Any]]
+    warnings: Sequence[str]
     figures: Mapping[Path, str]
     notes: Sequence[str]
+    task: Task
 
 
 def write_report(path: Path, content: ReportContent) -> None:
     """Write the page, its pictures inside it."""
     figures = {file.stem: figure(file, caption) for file, caption in content.figures.items()}
+
+    def picture(*names: str) -> list[str]:
+        return [figures.pop(name) for name in names if name in figures]
+
+    shap = [name for name in figures if name.startswith("shap_")]
     sections = [
         f"<h1>{escape(content.title)}</h1>",
         '<p class="small">Landslide susceptibility</p>',
-        *(f'<p class="lead">{escape(sentence)}</p>' for sentence in findings(content.metrics, content.comparisons)),
-        section("Susceptibility", figures.pop("maps"), _notes(content.notes)),
-        section("Validation: random and spatial side by side", _metric_table(content.metrics), figures.pop("curves")),
+        *(f'<p class="lead">{escape(sentence)}</p>' for sentence in findings(content)),
+        *(f'<p class="lead warning">{escape(sentence)}</p>' for sentence in content.warnings),
+        section("Susceptibility", *picture("maps", "profiles"), _notes(content.notes)),
+        section(
+            "Validation: random and spatial side by side",
+            _metric_table(content),
+            *picture("curves", "rates"),
+            _confusion_table(content.confusions),
+        ),
     ]
     if content.comparisons:
         sections.append(
-            section("Feature sets compared", _comparison_table(content.comparisons), figures.pop("comparison"))
+            section("Feature sets compared", _comparison_table(content.comparisons), *picture("comparison"))
         )
+    if content.searches:
+        sections.append(section("Hyperparameters", _search_table(content.searches)))
     sections += [
-        section("What the models rely on", figures.pop("importance")),
-        section("Reliability of the probabilities", figures.pop("reliability")),
-        section("Classes", _class_table(content.classes), figures.pop("classes")),
-        section("Inventory and folds", _census_table(content.census), *figures.values()),
+        section("What the models rely on", *picture("importance", "ablation", *shap, "dependence")),
+        section(
+            "How far the predictions can be taken at their word", *picture("reliability", "densities", "applicability")
+        ),
+        section("Classes", *picture("classes"), _class_table(content.maps), _plausibility_table(content.maps)),
+        section(
+            "Inventory and folds",
+            "" if content.census is None else _census_table(content.census),
+            *figures.values(),
+        ),
         section("Features", _feature_table(content.features)),
         section("Study", _fact_table(content.facts)),
     ]
     write_text(path, render_page(content.title, sections))
 
 
-def findings(metrics: Sequence[MetricRow], comparisons: Sequence[ComparisonRow]) -> list[str]:
+def findings(content: ReportContent) -> list[str]:
     """Say in words which candidate does best under spatial validation, and whether more features helped."""
     sentences = []
-    roc = {(row.feature_set, row.model, row.scheme): row for row in metrics if row.metric == COMPARED[0]}
-    spatial = [scheme for scheme in SCHEMES if SCHEMES[scheme].is_spatial and any(key[2] == scheme for key in roc)]
+    decisive = decisive_metric(content.task)
+    name = metrics_of(content.task)[decisive].title
+    scores = {(row.feature_set, row.model, row.scheme): row for row in content.metrics if row.metric == decisive}
+    spatial = [scheme for scheme in SCHEMES if SCHEMES[scheme].is_spatial and any(key[2] == scheme for key in scores)]
     for scheme in spatial:
-        best = max((row for key, row in roc.items() if key[2] == scheme), key=lambda row: row.mean)
-        random = roc[best.feature_set, best.model, "random"]
+        known = [row for key, row in scores.items() if key[2] == scheme and not math.isnan(row.mean)]
+        if not known:
+            continue
+        best = max(known, key=lambda row: row.mean)
+        random = scores[best.feature_set, best.model, "random"]
         sentences.append(
             f"Under {SCHEMES[scheme].title} validation the best is {MODELS[best.model].title} with "
-            f"{title_of(best.feature_set)} features: AUC-ROC {best.mean:.3f} (5-95 % of folds {best.q05:.3f} to "
+            f"{title_of(best.feature_set)} features: {name} {best.mean:.3f} (5-95 % of folds {best.q05:.3f} to "
             f"{best.q95:.3f}). Random folds give it {random.mean:.3f}."
         )
-    decisive = [row for row in comparisons if row.difference.metric == COMPARED[0]]
-    for other in dict.fromkeys(row.candidate for row in decisive):
+    compared = [row for row in content.comparisons if row.difference.metric == decisive]
+    for other in dict.fromkeys(row.candidate for row in compared):
         for scheme in spatial:
-            sentences.append(
-                _gain_sentence([row for row in decisive if row.candidate == other and row.scheme == scheme])
-            )
+            rows = [row for row in compared if row.candidate == other and row.scheme == scheme]
+            if rows:
+                sentences.append(_gain_sentence(rows, name))
     return sentences
 
 
-def _gain_sentence(rows: Sequence[ComparisonRow]) -> str:
+def _gain_sentence(rows: Sequence[ComparisonRow], metric: str) -> str:
     first = rows[0]
     what = (
         f"{title_of(first.candidate)} features against {title_of(first.baseline)} under {SCHEMES[first.scheme].title}"
@@ -114,7 +152,7 @@ def _gain_sentence(rows: Sequence[ComparisonRow]) -> str:
     else:
         counts = [f"{verdict} with {sum(row.verdict == verdict for row in rows)}" for verdict in sorted(verdicts)]
         summary = ", ".join(counts) + f" of {len(rows)} models"
-    return f"{what[0].upper()}{what[1:]} validation: {summary}. AUC-ROC {changes}."
+    return f"{what[0].upper()}{what[1:]} validation: {summary}. {metric} {changes}."
 
 
 def _interval(row: ComparisonRow) -> str:
@@ -128,26 +166,76 @@ def _notes(notes: Sequence[str]) -> str:
     return "<ul>" + "".join(f"<li>{escape(note)}</li>" for note in notes) + "</ul>"
 
 
-def _metric_table(metrics: Sequence[MetricRow]) -> str:
+def _metric_table(content: ReportContent) -> str:
+    metrics = content.metrics
+    shown = [metric for metric in metrics_of(content.task).values() if metric.kind != "chosen"]
     schemes = [scheme for scheme in (*SCHEMES, TRAINING) if any(row.scheme == scheme for row in metrics)]
     by_key = {(row.feature_set, row.model, row.scheme, row.metric): row for row in metrics}
     candidates = list(dict.fromkeys((row.feature_set, row.model) for row in metrics))
     rows = []
     for scheme in schemes:
-        title = f"{SCHEMES[scheme].title} folds" if scheme in SCHEMES else "training cells"
+        title = f"{SCHEMES[scheme].title} folds" if scheme in SCHEMES else "training rows"
         for place, (feature_set, model) in enumerate(candidates):
             name = Cell(MODELS[model].title, title_of(feature_set), "text")
             heading = Cell(
                 title if place == 0 else "", "no validation" if place == 0 and scheme == TRAINING else "", "text"
             )
-            values = [_with_spread(by_key[feature_set, model, scheme, metric]) for metric in METRICS]
+            values = [_with_spread(by_key[feature_set, model, scheme, metric.name]) for metric in shown]
             rows.append(Row([heading, name, *values], starts_group=place == 0))
+    classes = "Classes at probability 0.5. " if content.task is Task.CLASSIFICATION else ""
     caption = (
-        '<p class="small">Mean, and below it the standard deviation over folds, repeats and draws. Classes at '
-        "probability 0.5. AUC-PR and CSI depend on the prevalence beside them, which is that of the sample, not of the "
-        "area.</p>"
+        f'<p class="small">Mean, and below it the standard deviation over folds, repeats and draws. {classes}'
+        "AUC-PR and CSI depend on the prevalence beside them, which is that of the sample, not of the area.</p>"
     )
-    return table(["scored on", "model", *(metric.title for metric in METRICS.values())], rows) + caption
+    return table(["scored on", "model", *(metric.title for metric in shown)], rows) + caption
+
+
+def _confusion_table(confusions: Sequence[Mapping[str, Any]]) -> str:
+    rows = [
+        Row(
+            [
+                text_cell(SCHEMES[each["scheme"]].title),
+                text_cell(MODELS[each["model"]].title),
+                text_cell(title_of(each["feature_set"])),
+                Cell(f"{each['threshold']:.3g}", each["at"]),
+                *(
+                    Cell(f"{each[name]:,.0f}")
+                    for name in ("true_positives", "false_negatives", "false_positives", "true_negatives")
+                ),
+            ]
+        )
+        for each in confusions
+    ]
+    if not rows:
+        return ""
+    columns = "folds|model|features|threshold|landslides called|landslides missed|others called|others not called"
+    caption = (
+        '<p class="small">Held-out rows, added up over folds, repeats and draws. The chosen threshold makes '
+        "sensitivity plus specificity largest on the training rows of each fold; its mean is stated.</p>"
+    )
+    listed = table(columns.split("|"), rows)
+    return f"<details><summary>Confusion at the fixed and at a chosen threshold</summary>{listed}{caption}</details>"
+
+
+def _search_table(searches: Sequence[Mapping[str, Any]]) -> str:
+    chosen = [each for each in searches if each["is_chosen"]]
+    rows = [
+        Row(
+            [
+                text_cell(MODELS[each["model"]].title),
+                text_cell(title_of(each["feature_set"])),
+                Cell(str(each["draw"] + 1)),
+                text_cell(each["values"]),
+                Cell(f"{each['mean']:.3f}", "" if math.isnan(each["std"]) else f"± {each['std']:.3f}"),
+            ]
+        )
+        for each in chosen
+    ]
+    caption = (
+        f'<p class="small">Chosen of {len(searches)} trials by folds within the training rows; all trials are in '
+        "search.csv. Within the validation above the choice was made anew in every fold.</p>"
+    )
+    return table(["model", "features", "draw", "chosen", "score within"], rows) + caption
 
 
 def _with_spread(row: MetricRow) -> Cell:
@@ -157,9 +245,10 @@ def _with_spread(row: MetricRow) -> Cell:
 def _comparison_table(comparisons: Sequence[ComparisonRow]) -> str:
     by_key = {(row.model, row.scheme, row.candidate, row.difference.metric): row for row in comparisons}
     pairs = list(dict.fromkeys((row.candidate, row.scheme, row.model) for row in comparisons))
+    metrics = list(dict.fromkeys(row.difference.metric for row in comparisons))
     rows = []
     for place, (candidate, scheme, model) in enumerate(pairs):
-        compared = [by_key[model, scheme, candidate, metric] for metric in COMPARED]
+        compared = [by_key[model, scheme, candidate, metric] for metric in metrics]
         rows.append(
             Row(
                 [
@@ -175,9 +264,9 @@ def _comparison_table(comparisons: Sequence[ComparisonRow]) -> str:
     caption = (
         '<p class="small">Paired differences on the same cells and folds, and below them 95 % intervals that allow for '
         "folds sharing their training cells (Nadeau and Bengio, 2003). A gain is claimed only where the interval of "
-        "AUC-ROC excludes zero. A lower Brier score is better.</p>"
+        f"{title_of_metric(metrics[0])} excludes zero. Of Brier score and RMSE lower is better.</p>"
     )
-    header = ["features", "folds", "model", *(METRICS[metric].title for metric in COMPARED), "verdict"]
+    header = ["features", "folds", "model", *map(title_of_metric, metrics), "verdict"]
     return table(header, rows) + caption
 
 
@@ -189,32 +278,59 @@ def _style_of(row: ComparisonRow) -> str:
     return "" if row.verdict == "no gain" else row.verdict
 
 
-def _class_table(classes: Mapping[Candidate, Sequence[ClassRow]]) -> str:
+def _class_table(maps: Mapping[Candidate, MappedCandidate]) -> str:
+    first = next(iter(maps.values())).classes
     rows = [
         Row(
             [
                 text_cell(MODELS[candidate.model].title),
                 text_cell(title_of(candidate.feature_set)),
-                Cell(f"{row.number} ({row.lower:g} to {row.upper:g})"),
+                Cell(f"{row.number} ({row.lower:.3g} to {row.upper:.3g})", row.label),
                 Cell(f"{row.area_km2:.3f}"),
                 Cell(_number(100.0 * row.area_share, ".1f")),
-                Cell(f"{row.landslide_cells}"),
+                Cell(_amount(row.landslides)),
                 Cell(_number(100.0 * row.landslide_share, ".1f")),
-                Cell(_number(row.density_per_km2, ".2f")),
+                Cell(_number(100.0 * unseen.landslide_share, ".1f")),
+                Cell(_number(row.density, ".3g")),
                 Cell(_number(row.frequency_ratio, ".2f")),
             ],
             starts_group=place == 0,
         )
-        for candidate, members in classes.items()
-        for place, row in enumerate(members)
+        for candidate, mapped in maps.items()
+        for place, (row, unseen) in enumerate(zip(mapped.classes.rows, mapped.held_out.rows, strict=True))
     ]
-    columns = "model|features|class|area, km²|area, %|landslide cells|of them, %|cells per km²|frequency ratio"
+    is_area = first.measure is LandslideMeasure.AREA_M2
+    amount, density = ("landslides, m²", "m² per m²") if is_area else ("landslides", "per km²")
+    columns = (
+        f"model|features|class|area, km²|area, %|{amount}|of them, %|of held-out ones, %|{density}|frequency ratio"
+    )
     caption = (
-        '<p class="small">Landslide cells include those the models were trained on: this describes the map, it does '
-        "not validate it. Frequency ratio: share of the landslide cells over share of the area.</p>"
+        '<p class="small">Landslides include those the models were trained on: this describes the map, it does not '
+        "validate it; the column of held-out ones does. Frequency ratio: share of the landslides over share of the "
+        "area.</p>"
     )
     listed = table(columns.split("|"), rows)
     return f"<details><summary>Area and landslide density of each class</summary>{listed}</details>{caption}"
+
+
+def _plausibility_table(maps: Mapping[Candidate, MappedCandidate]) -> str:
+    marks = {True: "yes", False: "no", None: "cannot be told"}
+    rows = [
+        Row(
+            [
+                Cell(MODELS[candidate.model].title, title_of(candidate.feature_set), "text"),
+                text_cell(finding.name),
+                Cell(marks[finding.passed], style={True: "gain", False: "loss", None: ""}[finding.passed]),
+                Cell(finding.sentence, style="text wide"),
+            ],
+            starts_group=place == 0,
+        )
+        for candidate, mapped in maps.items()
+        for place, finding in enumerate(mapped.findings)
+    ]
+    caption = '<p class="small">A map that fails is to be doubted; one that passes is not proven right.</p>'
+    listed = table(["map", "check", "holds", "what was found"], rows)
+    return f"<details open><summary>Can the maps be right?</summary>{listed}</details>{caption}"
 
 
 def _census_table(census: InventoryCensus) -> str:
@@ -238,6 +354,5 @@ def _number(value: float, form: str) -> str:
     return "-" if math.isnan(value) else format(value, form)
 
 
-def as_facts(values: Mapping[str, Any]) -> dict[str, str]:
-    """Facts as text."""
-    return {name: str(value) for name, value in values.items()}
+def _amount(value: float) -> str:
+    return f"{value:,.0f}" if value == round(value) or abs(value) > 1000.0 else f"{value:,.3g}"

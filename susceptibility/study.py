@@ -174,9 +174,7 @@ def draw_samples(recipe: Recipe, data: Dataset, usable: NDArray[np.bool_]) -> tu
     # What is taken whole is the same in each draw.
     draws = asked.repeats if negatives is NegativeSource.DRAWN or asked.most_landslides is not None else 1
     return tuple(
-        draw_sample(
-            labels, usable, negatives=negatives, ratio=asked.ratio, seed=asked.seed, draw=draw, **options
-        )  # fmt: skip
+        draw_sample(labels, usable, negatives=negatives, ratio=asked.ratio, seed=asked.seed, draw=draw, **options)
         for draw in range(draws)
     )
 

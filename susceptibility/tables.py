@@ -9,15 +9,14 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from susceptibility.classes import ClassRow
 from susceptibility.dataset import Dataset
 from susceptibility.design import Candidate
-from susceptibility.evaluation import ComparisonRow, MetricRow
+from susceptibility.evaluation import ComparisonRow, Evaluation
 from susceptibility.explanations import ImportanceRow
 from susceptibility.partitions import Partition
 from susceptibility.publishing import write_text
@@ -25,27 +24,88 @@ from susceptibility.sampling import Sample
 from susceptibility.table import Column, UnitRows, build_table
 from susceptibility.table_files import write_table as write_unit_table
 
+if TYPE_CHECKING:
+    from susceptibility.map_work import MappedCandidate
+    from susceptibility.models.learner import SusceptibilityModel
+    from susceptibility.pipeline import Outcome
+    from susceptibility.profiles import Profile
 
-def write_metrics(
-    folder: Path,
-    metrics: Sequence[MetricRow],
-    comparisons: Sequence[ComparisonRow],
-    classes: Mapping[Candidate, Sequence[ClassRow]],
-    context: Mapping[str, Any],
-) -> None:
-    """Write ``metrics.json``, ``metrics.csv``, ``comparisons.csv`` and ``classes.csv``.
 
-    `context` is what the numbers must be read with: prevalence, counts of cells, schemes.
+def write_metrics(folder: Path, outcome: Outcome, context: Mapping[str, Any]) -> None:
+    """Write ``metrics.json``, ``metrics.csv``, ``comparisons.csv``, ``classes.csv`` and ``confusion.csv``.
+
+    Of a search also ``search.csv``, of an ablation ``ablation.csv``. `context` is what the numbers must be read with:
+    prevalence, counts of units, schemes.
     """
-    compared = [flat_comparison(row) for row in comparisons]
-    classed = [candidate._asdict() | asdict(row) for candidate, rows in classes.items() for row in rows]
-    measured = [asdict(row) for row in metrics]
-    content = {**context, "metrics": measured, "comparisons": compared, "classes": classed}
+    compared = [flat_comparison(row) for row in outcome.comparisons]
+    classed = [row for candidate, mapped in outcome.maps.items() for row in _class_rows(candidate, mapped)]
+    measured = [asdict(row) for row in outcome.metrics]
+    confusions = confusion_rows(outcome.evaluation)
+    searched = search_rows(outcome.fitted)
+    without = [
+        {**candidate._asdict(), **asdict(row), "features": " ".join(row.features)}
+        for candidate, rows in outcome.ablation.items()
+        for row in rows
+    ]
+    found = {
+        "plausibility": [
+            {**candidate._asdict(), **asdict(finding)}
+            for candidate, mapped in outcome.maps.items()
+            for finding in mapped.findings
+        ],
+        "outside_area_of_applicability": [
+            {**candidate._asdict(), "share": mapped.unlike_share} for candidate, mapped in outcome.maps.items()
+        ],
+    }
+    content = {**context, "metrics": measured, "comparisons": compared, "classes": classed, **found}
     write_text(folder / "metrics.json", json.dumps(_without_nan(content), indent=2, allow_nan=False) + "\n")
-    write_csv(folder / "metrics.csv", measured)
-    if compared:
-        write_csv(folder / "comparisons.csv", compared)
-    write_csv(folder / "classes.csv", classed)
+    for name, rows in (
+        ("metrics", measured), ("comparisons", compared), ("classes", classed), ("confusion", confusions),
+        ("search", searched), ("ablation", without),
+    ):  # fmt: skip
+        if rows:
+            write_csv(folder / f"{name}.csv", rows)
+
+
+def _class_rows(candidate: Candidate, mapped: MappedCandidate) -> list[dict[str, Any]]:
+    return [
+        {**candidate._asdict(), **asdict(row), "held_out_share": held_out.landslide_share}
+        for row, held_out in zip(mapped.classes.rows, mapped.held_out.rows, strict=True)
+    ]
+
+
+def confusion_rows(evaluation: Evaluation) -> list[dict[str, Any]]:
+    """Held-out rows by what they are and what they are called, added up over folds, repeats and draws.
+
+    At the fixed threshold, and at that which was chosen on the training rows of each fold, whose mean is stated.
+    """
+    found = []
+    for (candidate, scheme), results in evaluation.folds.items():
+        for place, name in enumerate(("fixed", "chosen")):
+            each = [result.confusions[place] for result in results if np.isfinite(result.confusion[place, 0])]
+            if each:
+                counts = {
+                    field: sum(getattr(confusion, field) for confusion in each)
+                    for field in ("true_positives", "false_positives", "false_negatives", "true_negatives")
+                }
+                threshold = sum(confusion.threshold for confusion in each) / len(each)
+                found.append(
+                    {**candidate._asdict(), "scheme": scheme, "at": name, "threshold": threshold, **counts}
+                )  # fmt: skip
+    return found
+
+
+def search_rows(fitted: Mapping[Candidate, Sequence[SusceptibilityModel]]) -> list[dict[str, Any]]:
+    """Every combination of hyperparameters that was tried for each model, and which was chosen."""
+    found = []
+    for candidate, models in fitted.items():
+        for draw, model in enumerate(models):
+            for result in model.search_results_:
+                row = result.as_dict()
+                values = " ".join(f"{name}={value}" for name, value in result.values.items())
+                kept = {name: row[name] for name in ("round", "rows", "metric", "mean", "std", "is_chosen")}
+                found.append({**candidate._asdict(), "draw": draw, "values": values, **kept})
+    return found
 
 
 def flat_comparison(row: ComparisonRow) -> dict[str, Any]:
@@ -86,7 +146,14 @@ def write_table(path: Path, data: Dataset, samples: Sequence[Sample], provenance
         Column("target", "", "What models were fitted to", target, "target", "float64"),
         Column("draws", "count", "Samples that the unit is in", draws, "target", "int32"),
         *(
-            Column(feature.name, feature.unit, feature.description, values[:, index], group=feature.group, sign=feature.sign)
+            Column(
+                feature.name,
+                feature.unit,
+                feature.description,
+                values[:, index],
+                group=feature.group,
+                sign=feature.sign,
+            )
             for index, feature in enumerate(data.schema)
         ),
     ]
@@ -140,6 +207,11 @@ def write_points(path: Path, layer: str, points: NDArray[np.object_], columns: M
     finally:
         pyogrio.set_gdal_config_options({"OGR_CURRENT_DATE": None})
         partial.unlink(missing_ok=True)
+
+
+def write_profiles(path: Path, profiles: Mapping[str, Profile]) -> None:
+    """Write profiles, by the name of the map: one row for each step."""
+    write_csv(path, [{"map": name, **row} for name, profile in profiles.items() for row in profile.rows()])
 
 
 def write_csv(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
