@@ -33,7 +33,7 @@ class Linear:
         return 1.0 / (1.0 + np.exp(-value)) if self.logistic else value
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture
 def _small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ensemble, "_ROWS_AT_ONCE", 130)
 
@@ -50,6 +50,7 @@ def constant(*sigma: float) -> Callable[[slice], np.ndarray]:
     return lambda rows: np.tile(np.array(sigma, np.float32), (rows.stop - rows.start, 1))
 
 
+@pytest.mark.usefixtures("_small_blocks")
 def test_median_and_quantiles_of_known_models(features: np.ndarray, tmp_path: Path) -> None:
     models = [Linear(float(offset), [1.0, 0.0, 2.0]) for offset in [7, 0, 1, 2, 3, 4, 5, 6, 8, 9, 10]]
     told: list[tuple[int, int]] = []
@@ -77,6 +78,7 @@ def test_a_single_model_has_no_spread(features: np.ndarray, tmp_path: Path) -> N
     np.testing.assert_array_equal(found.mean, found.probability)
 
 
+@pytest.mark.usefixtures("_small_blocks")
 def test_a_row_of_which_nothing_is_known_is_not_asked_for(features: np.ndarray, tmp_path: Path) -> None:
     class Filling:
         def predict(self, X: np.ndarray) -> np.ndarray:
@@ -175,6 +177,7 @@ def test_columns_of_one_measurement_share_its_errors(tmp_path: Path) -> None:
     assert found.insar_std.mean() == pytest.approx(0.2 * np.sqrt(2.0), rel=0.01)
 
 
+@pytest.mark.usefixtures("_small_blocks")
 def test_an_unknown_sigma_is_no_sigma_of_zero(tmp_path: Path) -> None:
     values = np.ones((ROWS, 1), np.float32)
     sigma = np.full((ROWS, 1), 0.1, np.float32)
@@ -188,6 +191,7 @@ def test_an_unknown_sigma_is_no_sigma_of_zero(tmp_path: Path) -> None:
     assert np.isfinite(found.insar_std).sum() == ROWS - 1
 
 
+@pytest.mark.usefixtures("_small_blocks")
 def test_errors_may_be_carried_through_some_of_the_models(tmp_path: Path) -> None:
     values = np.ones((ROWS, 1), np.float32)
     models = [Linear(0.0, [1.0]) for _ in range(6)]
@@ -196,6 +200,7 @@ def test_errors_may_be_carried_through_some_of_the_models(tmp_path: Path) -> Non
     assert [model.calls for model in models] == [8 + 40, 8, 8, 8 + 40, 8, 8]
 
 
+@pytest.mark.usefixtures("_small_blocks")
 @pytest.mark.parametrize("kind", ["workers", "blocks"])
 def test_neither_workers_nor_blocks_change_a_byte(
     kind: str, features: np.ndarray, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -231,6 +236,7 @@ class Stopping(Linear):
         return super().predict(X)
 
 
+@pytest.mark.usefixtures("_small_blocks")
 def test_a_stopped_prediction_goes_on(features: np.ndarray, tmp_path: Path) -> None:
     whole = predict_rows([Stopping(None)], features.__getitem__, ROWS, tmp_path / "whole")
     stopped = Stopping(5)
@@ -250,6 +256,7 @@ def test_a_stopped_prediction_goes_on(features: np.ndarray, tmp_path: Path) -> N
     assert third.calls == 0
 
 
+@pytest.mark.usefixtures("_small_blocks")
 @pytest.mark.parametrize("changed", [{"key": "b"}, {"quantiles": (0.1, 0.9)}, {"key": None}])
 def test_another_key_starts_over(changed: dict[str, Any], features: np.ndarray, tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
@@ -259,6 +266,7 @@ def test_another_key_starts_over(changed: dict[str, Any], features: np.ndarray, 
     assert again.calls == 8
 
 
+@pytest.mark.usefixtures("_small_blocks")
 def test_maps_of_a_former_call_stay_what_they_were(features: np.ndarray, tmp_path: Path) -> None:
     first = predict_rows([Linear(0.0, [1.0, 0.0, 0.0])], features.__getitem__, ROWS, tmp_path)
     before = first.probability.tobytes()
@@ -282,6 +290,7 @@ def test_draws_are_normal_and_belong_to_their_row() -> None:
     np.testing.assert_allclose(np.cov(scene.T), np.eye(2), atol=0.12)
 
 
+@pytest.mark.usefixtures("_small_blocks")
 def test_wrong_input_is_refused(features: np.ndarray, tmp_path: Path) -> None:
     class Wide:
         def predict(self, X: np.ndarray) -> np.ndarray:
