@@ -1,4 +1,4 @@
-"""A study whose answer is known: an inventory drawn from a logistic model of terrain, rocks, distances and InSAR.
+"""A study whose answer is known: inventories drawn from known models of terrain, rocks, climate, shaking and InSAR.
 
 The landscape is simulated too, or real terrain and a real rate are given. The truth is written beside the study: the
 coefficients, the probability of every cell, and the AUC that a model can reach at best.
@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +17,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from insar.grid import Grid
-from insar.layers import LAYERS, LayerDefinition, write_layer
+from insar.layers import LayerDefinition, write_layer
 from susceptibility.errors import InputError, OptionError
 from susceptibility.factors import FACTORS
-from susceptibility.landscape import LAND_COVERS, ROCKS, Landscape, Lines, correlated_noise, make_landscape
+from susceptibility.landscape import LAND_COVERS, ROCKS, Landscape, Lines, correlated_noise
+from susceptibility.landscape_climate import MOISTURE_CELLS, RAIN_CELLS, coarse_product
+from susceptibility.landscape_shaking import EARTHQUAKE_DAY
+from susceptibility.landscape_slides import slide_outlines
 from susceptibility.publishing import staged_folder, write_manifest, write_text
+from susceptibility.simulate_files import outlines, write_classes, write_insar, write_inventory, write_shapes
+from susceptibility.simulate_ground_failure import write_ground_failure
+from susceptibility.simulated_area import SimulatedArea, make_area, rock_planes, terrain_of
+from susceptibility.simulation_options import ROCK_FEATURES, SimulationOptions
 from susceptibility.truth import LogisticTruth, best_reachable_auc, draw_inventory, drawn_auc, logistic_truth
 
 __all__ = [
@@ -36,8 +44,8 @@ __all__ = [
 
 KIND = "susceptibility simulation"
 
-INSAR_LAYERS = ("velocity", "velocity_std", "mean_coherence", "coherence_pre", "coherence_co", "damage_proxy")
-"""Layers of the simulated result of `insar`."""
+PAPER_RECIPES = ("paper_a", "paper_b", "paper_c", "paper_d")
+"""Recipes of the package that run on a simulated study as they are; copied into it."""
 
 _TRUE_PROBABILITY = LayerDefinition("probability", "1", "Probability with which the cell was made a landslide")
 _TRUE_STEEPNESS = LayerDefinition(
@@ -47,7 +55,12 @@ _RASTERS = {
     f"distance_to_{kind}": LayerDefinition(f"distance_to_{kind}", "m", f"Distance to the nearest {kind}")
     for kind in ("river", "road", "fault")
 }
+_PRECIPITATION = LayerDefinition("precipitation", "mm", "Rain of the winter")
+_SOIL_MOISTURE = LayerDefinition("soil_moisture", "m3/m3", "Mean soil moisture of the winter")
+_NDVI = LayerDefinition("ndvi", "1", "Normalised difference vegetation index of the summer")
 _FIRST_DAY, _LAST_DAY = np.datetime64("2019-01-01"), np.datetime64("2024-12-31")
+_FIRST_WINTER_DAY, _LAST_WINTER_DAY = np.datetime64("2022-12-01"), np.datetime64("2023-02-28")
+_RAINFALL_STREAM, _WINTER_STREAM = 8, 9
 
 _RECIPE = """\
 # A simulated study; truth/model.json has the coefficients that its inventory was drawn with.
@@ -74,81 +87,6 @@ schemes = ["random", "spatial-blocks"]
 """
 
 
-@dataclass(frozen=True, slots=True)
-class SimulationOptions:
-    """What to simulate.
-
-    Attributes
-    ----------
-    seed
-        The same seed gives the same study.
-    size
-        Rows and columns of a simulated terrain, with cells of 30 m.
-    landslides
-        Expected number of landslide cells.
-    slope_effect, curvature_effect, velocity_effect
-        Log-odds of a landslide for each standard deviation of slope, profile curvature and absolute rate.
-    river_effect, road_effect, fault_effect
-        The same of the distance to the nearest river, road and fault; of a simulated landscape.
-    rock_effect
-        Log-odds of a landslide in the weakest rock against the strongest; those between lie between. Of a simulated
-        landscape.
-    damage_effect
-        The same as the first of the damage proxy; of a simulated landscape. With `velocity_effect` and `damage_effect`
-        0, InSAR tells nothing that the other factors do not.
-    """
-
-    seed: int = 1
-    size: int = 200
-    landslides: int = 400
-    slope_effect: float = 1.2
-    curvature_effect: float = -0.5
-    velocity_effect: float = 0.7
-    river_effect: float = -0.4
-    road_effect: float = 0.0
-    fault_effect: float = -0.3
-    rock_effect: float = 0.8
-    damage_effect: float = 0.0
-
-    @property
-    def effects(self) -> dict[str, float]:
-        """Coefficient of each feature that real terrain and a real rate have."""
-        return {
-            "slope": self.slope_effect,
-            "profile_curvature": self.curvature_effect,
-            "velocity_absolute": self.velocity_effect,
-        }
-
-    @property
-    def landscape_effects(self) -> dict[str, float]:
-        """Coefficients of the features that only a simulated landscape has; none where they are all 0."""
-        effects = {
-            "distance_to_river": self.river_effect,
-            "distance_to_road": self.road_effect,
-            "distance_to_fault": self.fault_effect,
-            "damage_proxy": self.damage_effect,
-        } | dict(zip(_rock_features(), self._rock_effects(), strict=True))
-        return {name: effect for name, effect in effects.items() if effect != 0.0}
-
-    def _rock_effects(self) -> list[float]:
-        """Log-odds of each rock but the strongest, in equal steps."""
-        return [self.rock_effect * step / (len(ROCKS) - 1) for step in range(1, len(ROCKS))]
-
-
-def write_inventory(
-    path: Path, cells: NDArray[np.intp], grid: Grid, dates: NDArray[np.datetime64] | None = None
-) -> None:
-    """Write landslide cells as points at their centres, in a GeoPackage, with the date of each where there are any."""
-    import shapely
-
-    rows, cols = np.divmod(cells, grid.cols)
-    x, y = grid.map_coordinates(rows + 0.5, cols + 0.5)
-    fields: dict[str, NDArray[Any]] = {"landslide": np.arange(cells.size, dtype=np.int32) + 1}
-    if dates is not None:
-        fields["date"] = dates
-    _write_shapes(path, "landslides", Lines(shapely.points(x, y), fields), "Point", grid)
-
-
 def simulate_study(
     output: Path,
     options: SimulationOptions,
@@ -163,9 +101,11 @@ def simulate_study(
     ----------
     output
         Folder for ``dem.tif``, ``insar/``, ``inventory.gpkg`` (points), ``inventory_polygons.gpkg``, ``recipe.toml``
-        and ``truth/``; of a simulated landscape also ``rivers.gpkg``, ``roads.gpkg``, ``faults.gpkg``,
-        ``lithology.gpkg``, ``lithology.tif``, ``land_cover.tif``, and the distances and rocks that the model has, as
-        ``factors/``.
+        and ``truth/``. Of a simulated landscape also ``rivers.gpkg``, ``roads.gpkg``, ``faults.gpkg``,
+        ``profile.gpkg`` (a line across the faults), ``lithology.gpkg``, ``lithology.tif``, ``land_cover.tif``,
+        ``ndvi.tif``, ``precipitation.tif``, ``soil_moisture.tif``, ``rainfall_landslides.gpkg`` (points),
+        ``earthquake_landslides.gpkg`` (polygons), ``ground_failure/`` with the ShakeMap ``grid.xml``, the recipes of
+        the papers, and the distances and rocks that the model of the main inventory has, as ``factors/``.
     options
         What to simulate.
     dem, velocity
@@ -191,22 +131,29 @@ def simulate_study(
             "--dem and --velocity", required="both or neither", found="one of them", remedy="Give the other one too"
         )
     with staged_folder(output, KIND, overwrite=overwrite) as folder:
+        (folder / "truth").mkdir()
         if dem is None or velocity is None:
-            landscape = make_landscape(options.size, options.seed)
-            elevation, grid = landscape.elevation, landscape.grid
-            layers = {name: getattr(landscape, name) for name in INSAR_LAYERS}
+            area = make_area(options)
+            elevation, grid, layers = area.landscape.elevation, area.landscape.grid, area.layers
             effects = options.effects | options.landscape_effects
-            rasters = _write_landscape(folder, landscape, effects)
+            rasters = _write_landscape(folder, area.landscape, effects)
+            _write_climate(folder, area)
+            _write_rainfall(folder, area, options)
+            _write_earthquake(folder, area, options)
+            write_insar(folder / "insar", layers, grid, area.series)
+            for name in PAPER_RECIPES:
+                recipe = resources.files("susceptibility") / "recipes" / f"{name}.toml"
+                write_text(folder / f"{name}.toml", recipe.read_text(encoding="utf-8"))
         else:
             elevation, rate, grid = _given_landscape(dem, velocity)
             layers, effects, rasters = {"velocity": rate}, options.effects, {}
-        features = _terrain_of(elevation, grid) | rasters
+            write_insar(folder / "insar", layers, grid)
+        features = terrain_of(elevation, grid) | rasters
         features |= {"velocity_absolute": np.abs(layers["velocity"])}
         features |= {name: layers[name] for name in ("damage_proxy",) if name in effects}
-        classes = [name for name in _rock_features() if name in effects]
+        classes = [name for name in ROCK_FEATURES if name in effects]
         truth = logistic_truth(features, effects, options.landslides, classes=classes)
         write_layer(folder / "dem.tif", elevation, grid, FACTORS["elevation"])
-        _write_insar(folder / "insar", layers, grid)
         cells = draw_inventory(truth.probability, options.seed)
         if cells.size == 0:
             raise InputError(
@@ -217,18 +164,6 @@ def simulate_study(
         write_text(folder / "recipe.toml", _recipe(options, rasters, with_damage="damage_proxy" in effects))
         write_manifest(folder, KIND, {"options": asdict(options), "landslide_cells": int(cells.size)})
     return output / "recipe.toml"
-
-
-def _rock_features() -> tuple[str, ...]:
-    """Names of the features of each rock but the strongest, which the others are compared with."""
-    return tuple(f"lithology_{rock.name}" for rock in ROCKS[1:])
-
-
-def _terrain_of(elevation: NDArray[np.float32], grid: Grid) -> dict[str, NDArray[np.float32]]:
-    from susceptibility.factors.terrain import terrain_factors
-
-    # Not the plan curvature: where the terrain is all but flat that is without bound, and would decide alone.
-    return terrain_factors(elevation, grid, ["slope", "profile_curvature"])
 
 
 def _given_landscape(dem: Path, velocity: Path) -> tuple[NDArray[np.float32], NDArray[np.float32], Grid]:
@@ -249,60 +184,129 @@ def _recipe(options: SimulationOptions, rasters: Mapping[str, Any], *, with_dama
 def _write_landscape(
     folder: Path, landscape: Landscape, effects: Mapping[str, float]
 ) -> dict[str, NDArray[np.float32]]:
-    """Write what a landscape has besides terrain and InSAR; return those features that the model has."""
+    """Write what a landscape has besides terrain and InSAR; return those features that the main model has."""
     from susceptibility.distances import distance_to
 
     grid = landscape.grid
     for name, lines in (("rivers", landscape.rivers), ("roads", landscape.roads), ("faults", landscape.faults)):
-        _write_shapes(folder / f"{name}.gpkg", name, lines, "LineString", grid)
+        write_shapes(folder / f"{name}.gpkg", name, lines, "LineString", grid)
+    write_shapes(folder / "profile.gpkg", "profile", _line_across(landscape.faults, grid), "LineString", grid)
     names = {rock.number: rock.name for rock in ROCKS}
-    _write_shapes(
-        folder / "lithology.gpkg",
-        "lithology",
-        _outlines(landscape.lithology, grid, "lithology", names),
-        "Polygon",
-        grid,
-    )
-    for name, classes, known in (
-        ("lithology", landscape.lithology, names),
-        ("land_cover", landscape.land_cover, LAND_COVERS),
-    ):
-        meaning = "; ".join(f"{number} {title}" for number, title in known.items())
-        definition = LayerDefinition(name, "class", f"{meaning}; 0 unknown", dtype="uint8", nodata=0)
-        write_layer(folder / f"{name}.tif", classes, grid, definition)
+    rocks = outlines(landscape.lithology, grid, "lithology", names)
+    write_shapes(folder / "lithology.gpkg", "lithology", rocks, "Polygon", grid)
+    write_classes(folder / "lithology.tif", landscape.lithology, grid, names)
+    write_classes(folder / "land_cover.tif", landscape.land_cover, grid, LAND_COVERS)
     features, definitions = {}, dict(_RASTERS)
     for name in _RASTERS:
         if name in effects:
             features[name] = distance_to(folder / f"{name.removeprefix('distance_to_')}s.gpkg", grid)
-    for name, rock in zip(_rock_features(), ROCKS[1:], strict=True):
+    for name, plane in rock_planes(landscape).items():
         if name in effects:
-            features[name] = (landscape.lithology == rock.number).astype(np.float32)
-            definitions[name] = LayerDefinition(name, "1", f"Whether the rock is {rock.name}, 0 or 1")
+            features[name] = plane
+            definitions[name] = LayerDefinition(
+                name, "1", f"Whether the rock is {name.removeprefix('lithology_')}, 0 or 1"
+            )
     (folder / "factors").mkdir()
     for name, values in features.items():
         write_layer(folder / "factors" / f"{name}.tif", values, grid, definitions[name])
-    (folder / "truth").mkdir()
     steepness = np.where(landscape.is_channel, landscape.steepness, np.nan)
     write_layer(folder / "truth" / "ksn.tif", steepness, grid, _TRUE_STEEPNESS)
     return features
 
 
-def _write_insar(folder: Path, layers: Mapping[str, NDArray[np.float32]], grid: Grid) -> None:
-    """Write layers as a result of `insar` has them."""
-    (folder / "layers").mkdir(parents=True)
-    listed = []
-    for name, values in layers.items():
-        definition = LAYERS[name]
-        write_layer(folder / "layers" / f"{name}.tif", values, grid, definition)
-        layer = {
-            "name": name,
-            "unit": definition.unit,
-            "sign": definition.sign,
-            "description": definition.description,
-            "file": f"layers/{name}.tif",
-        }
-        listed.append(layer)
-    write_text(folder / "manifest.json", json.dumps({"layers": listed}, indent=2) + "\n")
+def _line_across(faults: Lines, grid: Grid) -> Lines:
+    """Draw a line through the area at a right angle to the first fault, from its middle both ways to the edges."""
+    import shapely
+
+    fault = faults.geometries[0]
+    ends = shapely.get_coordinates(fault)[[0, -1]]
+    along = (ends[1] - ends[0]) / np.hypot(*(ends[1] - ends[0]))
+    across = np.array([along[1], -along[0]])
+    middle = shapely.get_coordinates(shapely.line_interpolate_point(fault, 0.5, normalized=True))[0]
+    west, south, east, north = grid.bounds
+    reach = np.hypot(east - west, north - south)
+    line = shapely.linestrings([middle - reach * across, middle + reach * across])
+    inside = shapely.intersection(line, shapely.box(west, south, east, north))
+    shapes = np.empty(1, object)
+    shapes[0] = inside
+    return Lines(shapes, {"profile": np.array([1], np.int32)})
+
+
+def _write_climate(folder: Path, area: SimulatedArea) -> None:
+    """Write greenness, and coarse products of rain and soil moisture with what is fine among the truth."""
+    grid, climate = area.landscape.grid, area.climate
+    write_layer(folder / "ndvi.tif", climate.ndvi, grid, _NDVI)
+    for definition, values, cells in (
+        (_PRECIPITATION, climate.precipitation_mm, RAIN_CELLS),
+        (_SOIL_MOISTURE, climate.soil_moisture, MOISTURE_CELLS),
+    ):
+        write_layer(folder / f"{definition.name}.tif", *coarse_product(values, grid, cells), definition)
+        write_layer(folder / "truth" / f"{definition.name}.tif", values, grid, definition)
+
+
+def _write_rainfall(folder: Path, area: SimulatedArea, options: SimulationOptions) -> None:
+    """Draw and write the inventory of the winter's landslides, and its truth."""
+    from susceptibility.distances import distance_to
+
+    grid = area.landscape.grid
+    effects = options.rainfall_effects
+    features = {"slope": area.terrain["slope"], **rock_planes(area.landscape)}
+    features |= {"precipitation": area.climate.precipitation_mm, "soil_moisture": area.climate.soil_moisture}
+    for kind in ("river", "fault"):
+        if f"distance_to_{kind}" in effects:
+            features[f"distance_to_{kind}"] = distance_to(folder / f"{kind}s.gpkg", grid)
+    classes = [name for name in ROCK_FEATURES if name in effects]
+    known = int(np.isfinite(features["slope"]).sum())
+    truth = logistic_truth(features, effects, max(options.rainfall_share * known, 1e-6), classes=classes)
+    cells = draw_inventory(truth.probability, options.seed, stream=_RAINFALL_STREAM)
+    days = np.random.default_rng([options.seed, _WINTER_STREAM]).integers(
+        0, (_LAST_WINTER_DAY - _FIRST_WINTER_DAY).astype(int) + 1, cells.size
+    )
+    dates = _FIRST_WINTER_DAY + days.astype("timedelta64[D]")
+    write_inventory(folder / "rainfall_landslides.gpkg", cells, grid, dates)
+    _write_truth(folder / "truth", truth, cells, grid, "rainfall_")
+
+
+def _write_earthquake(folder: Path, area: SimulatedArea, options: SimulationOptions) -> None:
+    """Write the earthquake's landslides, the inputs of the USGS model for it, and what is true of it and the series."""
+    import shapely
+
+    landscape, slides = area.landscape, area.slides
+    grid = landscape.grid
+    row, col = np.mgrid[: grid.rows + 1, : grid.cols + 1]
+    corners = np.stack(grid.map_coordinates(row.astype(float), col.astype(float)), axis=-1)
+    shapes = slide_outlines(slides, corners, grid.cols)
+    fields: dict[str, NDArray[Any]] = {
+        "landslide": np.arange(1, len(shapes) + 1, dtype=np.int32),
+        "area_m2": shapely.area(shapes),
+        "date": np.full(len(shapes), np.datetime64(EARTHQUAKE_DAY), "datetime64[D]"),
+    }
+    write_shapes(folder / "earthquake_landslides.gpkg", "landslides", Lines(shapes, fields), "Polygon", grid)
+    write_ground_failure(folder / "ground_failure", landscape, area.earthquake)
+    truth = folder / "truth"
+    for name, values, unit, meaning in (
+        ("slide_mean", area.slide_mean, "count", "Mean number of the earthquake's landslides that begin in the cell"),
+        ("slide_probability", area.slide_probability, "1", "Probability that one of them covers the cell"),
+        ("rate_change", area.series.rate_change, "m/yr", "Growth of the line-of-sight rate before the last date"),
+    ):
+        write_layer(truth / f"{name}.tif", values, grid, LayerDefinition(name, unit, meaning))
+    covered = np.flatnonzero(slides.covered)
+    known = {
+        **asdict(area.earthquake),
+        "coefficients": {"slope": options.slope_effect, "ln_pgv": options.shaking_effect, **options.rock_effects},
+        "landslides": len(shapes),
+        "expected_landslides": float(area.slide_mean.sum()),
+        "covered_cells": int(covered.size),
+        "expected_covered_cells": float(area.slide_probability.sum()),
+        "drawn_auc": _number(drawn_auc(area.slide_probability, covered)),
+    }
+    write_text(truth / "earthquake.json", json.dumps(known, indent=2) + "\n")
+    series = {
+        "dates": [f"{day:%Y-%m-%d}" for day in area.series.dates],
+        "change_day": f"{area.series.change_day:%Y-%m-%d}",
+        "rate_change_m_per_year": options.rate_change_m_per_year,
+    }
+    write_text(truth / "timeseries.json", json.dumps(series, indent=2) + "\n")
 
 
 def _write_landslides(folder: Path, cells: NDArray[np.intp], grid: Grid, seed: int) -> None:
@@ -315,55 +319,18 @@ def _write_landslides(folder: Path, cells: NDArray[np.intp], grid: Grid, seed: i
     days = np.random.default_rng([seed, 2]).integers(0, (_LAST_DAY - _FIRST_DAY).astype(int) + 1, count)
     dates = _FIRST_DAY + days.astype("timedelta64[D]")
     write_inventory(folder / "inventory.gpkg", cells, grid, dates[number.flat[cells] - 1])
-    polygons = _outlines(number, grid, "landslide")
+    polygons = outlines(number, grid, "landslide")
     polygons.fields["date"] = dates[polygons.fields["landslide"] - 1]
-    _write_shapes(folder / "inventory_polygons.gpkg", "landslides", polygons, "Polygon", grid)
+    write_shapes(folder / "inventory_polygons.gpkg", "landslides", polygons, "Polygon", grid)
 
 
-def _write_truth(folder: Path, truth: LogisticTruth, cells: NDArray[np.intp], grid: Grid) -> None:
-    folder.mkdir(exist_ok=True)
-    write_layer(folder / "probability.tif", truth.probability, grid, _TRUE_PROBABILITY)
-    content = truth.as_dict() | {"drawn_auc": drawn_auc(truth.probability, cells), "landslide_cells": int(cells.size)}
-    write_text(folder / "model.json", json.dumps(content, indent=2) + "\n")
+def _write_truth(folder: Path, truth: LogisticTruth, cells: NDArray[np.intp], grid: Grid, prefix: str = "") -> None:
+    write_layer(folder / f"{prefix}probability.tif", truth.probability, grid, _TRUE_PROBABILITY)
+    auc = _number(drawn_auc(truth.probability, cells))
+    content = truth.as_dict() | {"drawn_auc": auc, "landslide_cells": int(cells.size)}
+    write_text(folder / f"{prefix}model.json", json.dumps(content, indent=2) + "\n")
 
 
-def _outlines(classes: NDArray[Any], grid: Grid, field: str, names: Mapping[int, str] | None = None) -> Lines:
-    """Polygons of cells of one class other than 0 that share edges, along the edges of cells."""
-    import rasterio.features
-    import shapely
-
-    classes = classes.astype(np.int32)
-    found = list(rasterio.features.shapes(classes, mask=classes > 0, transform=grid.transform))
-    found.sort(key=lambda item: (item[1], item[0]["coordinates"][0][0]))
-    number = np.array([value for _, value in found], np.int32)
-    fields: dict[str, NDArray[Any]] = {field: number}
-    if names is not None:
-        fields["name"] = np.array([names[value] for value in number.tolist()], object)
-    shapes = np.array([shapely.geometry.shape(outline) for outline, _ in found], object)
-    return Lines(shapes, fields | {"area_m2": shapely.area(shapes)})
-
-
-def _write_shapes(path: Path, layer: str, shapes: Lines, kind: str, grid: Grid) -> None:
-    import pyogrio
-    import pyogrio.raw
-    import shapely
-
-    partial = path.with_name(f".{path.name}")  # GDAL tells the format by the suffix
-    partial.unlink(missing_ok=True)
-    # Without it the file holds the time of its making, and is another one each time.
-    pyogrio.set_gdal_config_options({"OGR_CURRENT_DATE": "1970-01-01T00:00:00.000Z"})
-    try:
-        pyogrio.raw.write(
-            partial,
-            shapely.to_wkb(shapes.geometries),
-            list(shapes.fields.values()),
-            list(shapes.fields),
-            geometry_type=kind,
-            crs=grid.crs,
-            driver="GPKG",
-            layer=layer,
-        )
-        partial.replace(path)
-    finally:
-        pyogrio.set_gdal_config_options({"OGR_CURRENT_DATE": None})
-        partial.unlink(missing_ok=True)
+def _number(value: float) -> float | None:
+    """As JSON can hold it: None for NaN, which is that of an inventory without landslides."""
+    return value if np.isfinite(value) else None

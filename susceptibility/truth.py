@@ -116,9 +116,12 @@ def best_reachable_auc(probability: NDArray[np.floating]) -> float:
     return float(won / pairs)
 
 
-def draw_inventory(probability: NDArray[np.floating], seed: int) -> NDArray[np.intp]:
-    """Flat indices of landslide cells, each drawn with its own probability; none where that is NaN."""
-    drawn = np.random.default_rng([seed, 1]).uniform(size=probability.shape) < probability
+def draw_inventory(probability: NDArray[np.floating], seed: int, *, stream: int = 1) -> NDArray[np.intp]:
+    """Flat indices of landslide cells, each drawn with its own probability; none where that is NaN.
+
+    Inventories of one seed and different streams are independent of each other.
+    """
+    drawn = np.random.default_rng([seed, stream]).uniform(size=probability.shape) < probability
     return np.flatnonzero(drawn)
 
 

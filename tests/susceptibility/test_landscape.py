@@ -14,7 +14,7 @@ import shapely
 from numpy.typing import NDArray
 from rasterio import features as rasterio_features
 
-from insar.layers import LAYERS, read_layer
+from insar.layers import layer_definition, read_layer
 from susceptibility.factors.flow import route_flow
 from susceptibility.factors.steepness import mean_of_segments, segment_steepness_by_gradient
 from susceptibility.factors.streams import extract_streams
@@ -238,7 +238,7 @@ def test_the_insar_folder_is_one(study: Path) -> None:
     listed = {layer["name"]: layer for layer in json.loads((study / "insar" / "manifest.json").read_text())["layers"]}
     assert set(listed) == {path.stem for path in (study / "insar" / "layers").iterdir()}
     for name, layer in listed.items():
-        assert layer["unit"] == LAYERS[name].unit == read_layer(study / "insar" / layer["file"])[2].unit
+        assert layer["unit"] == layer_definition(name).unit == read_layer(study / "insar" / layer["file"])[2].unit
 
 
 def test_the_recipe_names_every_factor_of_the_model(study: Path) -> None:

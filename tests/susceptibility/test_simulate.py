@@ -96,7 +96,7 @@ def test_the_same_seed_gives_the_same_bytes(simulated: Path, tmp_path: Path) -> 
     options = SimulationOptions(size=72, landslides=160, seed=3, river_effect=0.0, fault_effect=0.0, rock_effect=0.0)
     simulate_study(tmp_path / "again", options)
     files = sorted(path.relative_to(simulated) for path in simulated.rglob("*") if path.is_file())
-    assert len(files) == 21
+    assert len(files) == 58
     for name in files:
         assert (tmp_path / "again" / name).read_bytes() == (simulated / name).read_bytes(), name
 
