@@ -9,20 +9,29 @@ from __future__ import annotations
 
 import csv
 import math
-from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from susceptibility.metrics import score
-from susceptibility.models import MODELS
-from susceptibility.validation import cross_validate, landslide_probability, partition_cells
+from susceptibility.models import MODELS, SusceptibilityModel
+from susceptibility.schema import FeatureSchema
+from susceptibility.validation import cross_validate, partition_cells
 
 PREDICTORS = ("slope", "cplan", "cprof", "elev", "log10_carea")
-DEFINITION = MODELS["logistic_regression"]
-BUILD = partial(DEFINITION.build, DEFINITION.options(inverse_regularisation=math.inf))
+SCHEMA = tuple(FeatureSchema(name) for name in PREDICTORS)
 REPEATS = 100
+
+
+def regression(seed: int) -> SusceptibilityModel:
+    definition = MODELS["logistic_regression"]
+    return SusceptibilityModel(definition, definition.options(inverse_regularisation=math.inf), SCHEMA, seed=seed)
+
+
+def forest(seed: int) -> SusceptibilityModel:
+    definition = MODELS["random_forest"]
+    return SusceptibilityModel(definition, definition.options(trees=60), SCHEMA, seed=seed)
 
 
 @pytest.fixture(scope="module")
@@ -39,9 +48,8 @@ def points(shared_data: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 def test_auc_on_its_own_data(points: tuple[np.ndarray, np.ndarray, np.ndarray]) -> None:
     features, target, _ = points
-    fitted = BUILD(0)
-    fitted.fit(features, target)
-    assert score(target, landslide_probability(fitted, features))["auc_roc"] == pytest.approx(0.8216, abs=0.0005)
+    fitted = regression(0).fit(features, target)
+    assert score(target, fitted.predict(features))["auc_roc"] == pytest.approx(0.8216, abs=0.0005)
 
 
 @pytest.mark.parametrize(("scheme", "published"), [("kmeans", 0.7726), ("random", 0.8097)])
@@ -50,19 +58,17 @@ def test_auc_by_cross_validation(
 ) -> None:
     features, target, coordinates_m = points
     partitions = [partition_cells(scheme, coordinates_m, target, folds=5, repeat=repeat) for repeat in range(REPEATS)]
-    results = cross_validate(BUILD, features, target, partitions, workers=1)
+    results = cross_validate(regression, features, target, partitions, workers=1)
     assert len(results) == 5 * REPEATS
     assert np.mean([result.metrics["auc_roc"] for result in results]) == pytest.approx(published, abs=0.01)
 
 
 def test_random_folds_flatter_a_random_forest(points: tuple[np.ndarray, np.ndarray, np.ndarray]) -> None:
     features, target, coordinates_m = points
-    definition = MODELS["random_forest"]
-    build = partial(definition.build, definition.options(trees=60))
 
     def mean_auc(scheme: str) -> float:
         partitions = [partition_cells(scheme, coordinates_m, target, folds=5, repeat=repeat) for repeat in range(3)]
-        results = cross_validate(build, features, target, partitions, workers=1)
+        results = cross_validate(forest, features, target, partitions, workers=1)
         return float(np.mean([result.metrics["auc_roc"] for result in results]))
 
     assert mean_auc("random") > mean_auc("kmeans") + 0.05
