@@ -12,7 +12,7 @@ Information Processing Systems 30.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -43,8 +43,8 @@ class ShapValues:
     values : (row, feature) float64
         On `scale`; they sum to ``margin - base``. NaN in rows where a feature that the model needs is unknown.
     base
-        Margin when nothing is known of a row: the mean over the training rows for trees, over the background for
-        logistic regression.
+        Margin when nothing is known of a row: the mean over the training rows for trees, over the background for other
+        models.
     margin : (row,) float64
         What the estimator says of each row, before any calibration.
     names
@@ -104,10 +104,11 @@ def shap_values(
     model
         Fitted.
     features
-        (row, feature) to explain. A thousand rows take seconds for boosted trees and for a forest some ten seconds.
+        (row, feature) to explain. A thousand rows take about two seconds of one core for a forest of 200 trees that
+        was grown to 800 nodes each, and less for boosted trees.
     background
-        (row, feature) that the values of logistic regression are relative to, such as the training rows; None for
-        `features` themselves. Trees are relative to what they were trained on.
+        (row, feature) that the values of logistic regression and of frequency ratios are relative to, such as the
+        training rows; None for `features` themselves. Trees are relative to what they were trained on.
     workers
         Blocks of rows at the same time; the result does not depend on it.
 
@@ -120,14 +121,18 @@ def shap_values(
     -----
     Columns that stand for one class each are summed to their feature. Trees: "path-dependent" values, see
     `susceptibility.explain.trees`; of boosted trees as XGBoost and LightGBM give them themselves, which for XGBoost are
-    summed in single precision. Logistic regression: ``w_j (x_j - mean_j)`` on the transformed columns.
+    summed in single precision. Logistic regression: ``w_j (x_j - mean_j)`` on the transformed columns; frequency
+    ratios likewise, with the ratio of the row's bin in place of x.
     """
-    columns = np.asarray(model.preprocessor_.transform(features), np.float32)
-    behind = columns if background is None else np.asarray(model.preprocessor_.transform(background), np.float32)
+    transform = model.preprocessor_.transform
+    columns = np.asarray(transform(features), np.float32)
     known = np.isfinite(columns).all(axis=1)
-    split = explain_estimator(
-        model.estimator_, columns[known], behind[np.isfinite(behind).all(axis=1)], task=model.task, workers=workers
-    )
+
+    def behind() -> NDArray[np.float32]:
+        rows = columns if background is None else np.asarray(transform(background), np.float32)
+        return rows[np.isfinite(rows).all(axis=1)]
+
+    split = explain_estimator(model.estimator_, columns[known], behind, task=model.task, workers=workers)
     if isinstance(split, NotExplained):
         return split
     names = tuple(feature.name for feature in model.schema)
@@ -144,12 +149,15 @@ def shap_values(
 def explain_estimator(
     estimator: Any,
     columns: NDArray[np.float32],
-    background: NDArray[np.float32],
+    background: Callable[[], NDArray[np.float32]],
     *,
     task: Task = Task.CLASSIFICATION,
     workers: int | None = None,
 ) -> _Split | NotExplained:
-    """Shapley values of an estimator by its own (row, column), without NaN; see `shap_values`."""
+    """Shapley values of an estimator by its own (row, column), without NaN; see `shap_values`.
+
+    `background` is called for the rows that the values are relative to, where they are needed.
+    """
     kind = type(estimator).__name__
     library = type(estimator).__module__.partition(".")[0]
     if kind in ("RandomForestClassifier", "RandomForestRegressor"):
@@ -159,7 +167,9 @@ def explain_estimator(
     if library == "lightgbm":
         return _explain_lightgbm(estimator, columns, task)
     if kind == "LogisticRegression":
-        return _explain_logistic(estimator, columns, background)
+        return _explain_logistic(estimator, columns, background())
+    if kind == "FrequencyRatioTable":
+        return _explain_ratios(estimator, columns, background())
     return NotExplained(f"Shapley values of {kind} have no closed form: see permutation importance instead")
 
 
@@ -205,6 +215,27 @@ def _explain_logistic(estimator: Any, columns: NDArray[np.float32], background: 
     for column, slope in enumerate(weight):
         margin += slope * columns[:, column]
     return _Split(values, base, margin, Scale.LOG_ODDS)
+
+
+def _explain_ratios(table: Any, columns: NDArray[np.float32], background: NDArray[np.float32]) -> _Split:
+    """Of a sum of one term for each column: slope of its logistic curve, times the term less its mean."""
+    slope, origin = float(table.curve.slope_), background[:1]
+    values, base = np.empty(columns.shape), float(table.curve.intercept_) + slope * float(table.total(origin)[0])
+    for column in range(columns.shape[1]):
+        # All else as in the first row: what changes the sum is the column's own term.
+        term, behind = (_total_with(table, origin, column, X) - table.total(origin) for X in (columns, background))
+        shift = float(behind.mean())
+        values[:, column] = slope * (term - shift)
+        base += slope * shift
+    return _Split(values, base, slope * table.total(columns) + float(table.curve.intercept_), Scale.LOG_ODDS)
+
+
+def _total_with(
+    table: Any, origin: NDArray[np.float32], column: int, X: NDArray[np.float32]
+) -> NDArray[np.float64]:  # fmt: skip
+    changed = np.repeat(origin, len(X), axis=0)
+    changed[:, column] = X[:, column]
+    return np.asarray(table.total(changed), np.float64)
 
 
 def _split(table: NDArray[np.float64], task: Task) -> _Split | NotExplained:

@@ -105,9 +105,8 @@ def tree_shap(
     ValueError
         Nodes are not in the order that `TreeEnsemble` says.
     """
-    nodes = len(trees.left)
-    parent, prior, share = np.empty(nodes, np.int32), np.empty(nodes, np.int32), np.empty(nodes)
-    most = link_edges(trees.roots, trees.left, trees.right, trees.column, trees.cover, parent, prior, share)
+    prior, share = np.empty(len(trees.left), np.int32), np.empty(len(trees.left))
+    most, deepest = link_edges(trees.roots, trees.left, trees.right, trees.column, trees.cover, prior, share)
     if most < 0:
         raise ValueError("nodes of a tree come after their parents")
     points, weights = np.polynomial.legendre.leggauss(max(1, (most + 1) // 2))
@@ -117,8 +116,8 @@ def tree_shap(
     def explain(start: int) -> None:
         block = slice(start, start + _ROWS_AT_ONCE)
         explain_trees(
-            rows[block], trees.roots, trees.left, trees.column, trees.threshold, trees.value,
-            parent, prior, share, 0.5 * (points + 1.0), 0.5 * weights, values[block],
+            rows[block], trees.roots, trees.left, trees.right, trees.column, trees.threshold, trees.value,
+            prior, share, deepest, 0.5 * (points + 1.0), 0.5 * weights, values[block],
         )  # fmt: skip
 
     run_in_threads([partial(explain, start) for start in range(0, len(rows), _ROWS_AT_ONCE)], workers=workers)
