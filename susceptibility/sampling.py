@@ -173,7 +173,7 @@ def draw_sample(
     order = np.argsort(cells)
     cells = cells[order]
     target = is_landslide[cells].astype(np.uint8) if density is None else np.asarray(density, np.float64).ravel()[cells]
-    return Sample(draw, cells, target, np.concatenate(weights)[order], tuple(notes), positive_above)
+    return Sample(draw, cells, target, np.concatenate(weights)[order], tuple(dict.fromkeys(notes)), positive_above)
 
 
 def landslide_distance_m(coordinates_m: NDArray[np.float64], positive: NDArray[np.bool_]) -> NDArray[np.float64]:
