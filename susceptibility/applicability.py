@@ -14,7 +14,7 @@ models. Methods in Ecology and Evolution 12, 1620-1633.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -28,6 +28,7 @@ MOST_ROWS = 4000
 
 _FORMAT = "susceptibility applicability 1"
 _ROWS_AT_ONCE = 65_536
+_ARRAYS = ("source", "code", "mean", "factor", "rows")
 
 
 class ApplicabilityModel:
@@ -42,11 +43,16 @@ class ApplicabilityModel:
 
     Attributes
     ----------
-    mean_, factor_ : (column,) float64
-        Of the training rows; a column is brought to ``(x - mean) factor``, which is its weight over its standard
-        deviation. 0 for a column that does not matter or does not vary.
-    rows_ : (kept row, column) float64
-        Training rows in these units, columns of factor 0 left out.
+    columns_ : int
+        How many there are.
+    source_, code_ : (axis,) intp and float64
+        The column that each axis of the distance is made of: the column itself where the code is NaN, else 1 where the
+        column has that code and 0 elsewhere.
+    mean_, factor_ : (axis,) float64
+        Of the training rows; an axis is brought to ``(x - mean) factor``, which is its weight over its standard
+        deviation. Axes that do not matter or do not vary are left out.
+    rows_ : (kept row, axis) float64
+        Training rows in these units.
     mean_distance_ : float
         Mean distance between two of them.
     threshold_ : float
@@ -71,6 +77,8 @@ class ApplicabilityModel:
         X: NDArray[np.floating[Any]],
         weights: NDArray[np.float64],
         fold: NDArray[np.intp] | None = None,
+        *,
+        is_class: Sequence[bool] | NDArray[np.bool_] = (),
     ) -> Self:
         """Learn from the training rows.
 
@@ -83,6 +91,9 @@ class ApplicabilityModel:
         fold
             (row,) in which a row was tested; negative for a row that never was, which is not taken for the threshold.
             None where nothing was validated: distances are then to any other row.
+        is_class
+            (column,) which columns hold numbers of classes as they are, for models that read those; empty for none.
+            Each class is an axis of its own then.
 
         Raises
         ------
@@ -106,17 +117,22 @@ class ApplicabilityModel:
                 remedy=f"Keep {MOST_ROWS}",
             )
         known = np.flatnonzero(np.isfinite(X).all(axis=1))
+        self.columns_ = X.shape[1]
         self.training_rows_ = int(known.size)
-        values = np.asarray(X[known], np.float64)
-        spread = values.std(axis=0) if known.size else np.zeros(X.shape[1])
-        self.mean_ = values.mean(axis=0) if known.size else np.zeros(X.shape[1])
+        self.source_, self.code_ = _axes(X[known], is_class)
+        values = self._axis_values(X[known])
+        spread = values.std(axis=0) if known.size else np.zeros(len(self.source_))
+        self.mean_ = values.mean(axis=0) if known.size else np.zeros(len(self.source_))
         # Equal float32 values have a standard deviation of some rounding errors of their mean.
         varies = spread > 1e-12 * np.abs(self.mean_)
-        self.factor_ = np.where(varies, weights / np.where(varies, spread, 1.0), 0.0)
+        self.factor_ = np.where(varies, weights[self.source_] / np.where(varies, spread, 1.0), 0.0)
+        used = self.factor_ > 0.0
+        self.source_, self.code_ = self.source_[used], self.code_[used]
+        self.mean_, self.factor_ = self.mean_[used], self.factor_[used]
         if known.size > self.most_rows:
             kept = np.sort(np.random.default_rng(self.seed).permutation(known.size)[: self.most_rows])
-            known, values = known[kept], values[kept]
-        self.rows_ = self._scaled(values)
+            known = known[kept]
+        self.rows_ = self._scaled(X[known])
         self.mean_distance_ = _mean_distance(self.rows_) if len(known) > 1 else 0.0
         if self.mean_distance_ == 0.0:
             raise InputError(
@@ -139,10 +155,10 @@ class ApplicabilityModel:
             0 for a training row that was kept; NaN where a column that matters is unknown or infinite. The same row has
             the same answer whatever rows come with it.
         """
-        if X.ndim != 2 or X.shape[1] != len(self.factor_):
+        if X.ndim != 2 or X.shape[1] != self.columns_:
             raise InputError(
                 "area of applicability",
-                required=f"rows of {len(self.factor_)} columns",
+                required=f"rows of {self.columns_} columns",
                 found=" x ".join(map(str, X.shape)) + " values",
                 remedy="Give the columns that it was made for, in that order",
             )
@@ -156,7 +172,8 @@ class ApplicabilityModel:
 
     def is_applicable(self, dissimilarity: NDArray[np.floating[Any]]) -> NDArray[np.bool_]:
         """Return which rows are in the area of applicability; one of unknown dissimilarity (NaN) is not."""
-        return np.asarray(dissimilarity <= self.threshold_)
+        # Compared as float32, as maps store it: the same row has the same answer before and after.
+        return np.asarray(np.asarray(dissimilarity, np.float32) <= np.float32(self.threshold_))
 
     def as_state(self) -> tuple[dict[str, Any], dict[str, NDArray[np.float64]]]:
         """Return what was learned: numbers as JSON can hold them, and arrays by name."""
@@ -164,11 +181,12 @@ class ApplicabilityModel:
             "format": _FORMAT,
             "most_rows": self.most_rows,
             "seed": self.seed,
+            "columns": self.columns_,
             "training_rows": self.training_rows_,
             "mean_distance": self.mean_distance_,
             "threshold": self.threshold_,
         }
-        return numbers, {"mean": self.mean_, "factor": self.factor_, "rows": self.rows_}
+        return numbers, {name: getattr(self, f"{name}_") for name in _ARRAYS}
 
     @classmethod
     def from_state(cls, numbers: Mapping[str, Any], arrays: Mapping[str, NDArray[np.float64]]) -> Self:
@@ -186,9 +204,10 @@ class ApplicabilityModel:
             model.training_rows_ = int(numbers["training_rows"])
             model.mean_distance_ = float(numbers["mean_distance"])
             model.threshold_ = float(numbers["threshold"])
-            model.mean_, model.factor_, model.rows_ = (
-                np.ascontiguousarray(arrays[name], np.float64) for name in ("mean", "factor", "rows")
-            )
+            model.columns_ = int(numbers["columns"])
+            for name in _ARRAYS:
+                dtype = np.intp if name == "source" else np.float64
+                setattr(model, f"{name}_", np.ascontiguousarray(arrays[name], dtype))
             _check_state(model)
         except (KeyError, TypeError, ValueError) as error:
             raise InputError(
@@ -200,11 +219,17 @@ class ApplicabilityModel:
         model._index()
         return model
 
+    def _axis_values(self, X: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
+        values = np.asarray(X[:, self.source_], np.float64)
+        for axis in np.flatnonzero(~np.isnan(self.code_)):
+            own = values[:, axis]
+            values[:, axis] = np.where(np.isfinite(own), own == self.code_[axis], np.nan)
+        return values
+
     def _scaled(self, X: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
-        used = np.flatnonzero(self.factor_)
-        scaled = np.asarray(X[:, used], np.float64)
-        scaled -= self.mean_[used]
-        scaled *= self.factor_[used]
+        scaled = self._axis_values(X)
+        scaled -= self.mean_
+        scaled *= self.factor_
         return scaled
 
     def _index(self) -> None:
@@ -294,6 +319,27 @@ def _checked_weights(weights: NDArray[np.float64], columns: int) -> NDArray[np.f
     return np.maximum(values, 0.0)
 
 
+def _axes(
+    X: NDArray[np.floating[Any]], is_class: Sequence[bool] | NDArray[np.bool_]
+) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
+    """Column and code of each axis; the code is NaN for a quantity."""
+    flags = np.asarray(is_class, np.bool_) if len(is_class) else np.zeros(X.shape[1], np.bool_)
+    if flags.shape != (X.shape[1],):
+        raise OptionError(
+            "classes among the columns of the area of applicability",
+            required=f"yes or no for each of {X.shape[1]} columns",
+            found=f"{flags.size}",
+            remedy="Give those of the preprocessing's columns",
+        )
+    source: list[int] = []
+    code: list[float] = []
+    for column, holds_classes in enumerate(flags):
+        codes = np.unique(X[:, column]).tolist() if holds_classes else [np.nan]
+        source.extend([column] * len(codes))
+        code.extend(codes)
+    return np.array(source, np.intp), np.array(code, np.float64)
+
+
 def _mean_distance(rows: NDArray[np.float64]) -> float:
     """Mean distance of all pairs of rows, exactly."""
     from susceptibility.kernels.nearest import sum_distances
@@ -315,10 +361,13 @@ def _upper_whisker(values: NDArray[np.float64]) -> float:
 
 
 def _check_state(model: ApplicabilityModel) -> None:
-    columns, used = model.factor_.shape, int(np.count_nonzero(model.factor_))
-    if model.mean_.shape != columns or model.rows_.ndim != 2 or model.rows_.shape[1] != used or not len(model.rows_):
+    axes = len(model.factor_)
+    shapes = {getattr(model, f"{name}_").shape for name in _ARRAYS if name != "rows"}
+    if shapes != {(axes,)} or not axes or model.rows_.ndim != 2 or model.rows_.shape[1] != axes or not len(model.rows_):
         raise ValueError("arrays that do not belong together")
+    if model.source_.min() < 0 or model.source_.max() >= model.columns_:
+        raise ValueError("axes of columns that are not there")
     if not all(np.isfinite(array).all() for array in (model.mean_, model.factor_, model.rows_)):
         raise ValueError("unknown numbers")
-    if not (model.mean_distance_ > 0.0 and model.threshold_ >= 0.0):
+    if not (0.0 < model.mean_distance_ < np.inf and 0.0 <= model.threshold_ < np.inf):
         raise ValueError(f"a mean distance of {model.mean_distance_} and a threshold of {model.threshold_}")

@@ -60,7 +60,7 @@ def test_dissimilarity_and_threshold_are_those_of_brute_force(count: int) -> Non
     found = model.dissimilarity(X)
     np.testing.assert_allclose(found, expected, rtol=1e-12)
     assert model.threshold_ == pytest.approx(threshold, rel=1e-12)
-    np.testing.assert_array_equal(model.is_applicable(found), found <= model.threshold_)
+    np.testing.assert_array_equal(model.is_applicable(found), found <= threshold)
 
 
 def test_a_threshold_by_hand() -> None:
@@ -166,7 +166,8 @@ def test_a_state_predicts_the_same_to_the_bit() -> None:
         ({"threshold": -1.0}, {}),
         ({}, {"rows": np.ones((3, 4))}),
         ({}, {"rows": np.full((3, 3), np.nan)}),
-        ({}, {"factor": np.ones(3)}),
+        ({}, {"factor": np.ones(2)}),
+        ({}, {"source": np.array([0, 1, 9])}),
     ],
 )
 def test_a_state_of_something_else_is_refused(number: dict[str, Any], array: dict[str, np.ndarray]) -> None:
@@ -202,8 +203,46 @@ def test_a_column_that_never_varied_is_not_looked_at() -> None:
     train = rows()
     train[:, 0] = 0.1
     model = ApplicabilityModel().fit(train, WEIGHTS, folds())
-    assert model.factor_[0] == 0.0
+    np.testing.assert_array_equal(model.source_, [1, 3])
     assert model.rows_.shape == (300, 2)
+    elsewhere = train.copy()
+    elsewhere[:, 0] = 9.0
+    np.testing.assert_array_equal(model.dissimilarity(elsewhere), 0.0)
+
+
+def test_numbers_of_classes_are_told_apart_and_not_measured() -> None:
+    """One axis for each class: the same distances as of one-hot columns, and 1 is no nearer to 2 than to 3."""
+    rng = np.random.default_rng(0)
+    codes = rng.integers(1, 4, 300)
+    train, X = rows(300), rows(40, seed=1)
+    train[:, 2], X[:, 2] = codes, np.arange(40) % 3 + 1
+    weights, is_class = np.array([3.0, 1.0, 2.0, 0.5]), [False, False, True, False]
+    model = ApplicabilityModel().fit(train, weights, folds(), is_class=is_class)
+
+    def encoded(table: np.ndarray) -> np.ndarray:
+        return np.column_stack([table[:, :2], *(table[:, 2] == code for code in (1, 2, 3)), table[:, 3]])
+
+    expected = ApplicabilityModel().fit(encoded(train), np.array([3.0, 1.0, 2.0, 2.0, 2.0, 0.5]), folds())
+    np.testing.assert_allclose(model.dissimilarity(X), expected.dissimilarity(encoded(X)), rtol=1e-12)
+    assert model.threshold_ == pytest.approx(expected.threshold_, rel=1e-12)
+    read = ApplicabilityModel.from_state(*model.as_state())
+    assert read.dissimilarity(X).tobytes() == model.dissimilarity(X).tobytes()
+    unseen = X.copy()
+    unseen[:, 2] = 7
+    assert (model.dissimilarity(unseen) > model.dissimilarity(X)).all()
+    unseen[:, 2] = np.nan
+    assert np.isnan(model.dissimilarity(unseen)).all()
+    with pytest.raises(OptionError, match="each of 4 columns"):
+        ApplicabilityModel().fit(train, weights, folds(), is_class=[True])
+
+
+def test_a_dissimilarity_that_was_stored_as_float32_is_judged_the_same() -> None:
+    model = ApplicabilityModel().fit(rows(), WEIGHTS, folds())
+    at_the_threshold = np.array([model.threshold_, np.nextafter(model.threshold_, 9.0), np.nan])
+    expected = model.is_applicable(at_the_threshold)
+    np.testing.assert_array_equal(model.is_applicable(at_the_threshold.astype(np.float32)), expected)
+    assert expected[0]
+    assert not expected[2]
 
 
 @settings(max_examples=30, deadline=None)
