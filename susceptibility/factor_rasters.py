@@ -257,6 +257,13 @@ def _dataset(schema: tuple[FeatureSchema, ...], planes: Mapping[str, NDArray[np.
         x, y = grid.map_coordinates(row + 0.5, col + 0.5)
         return np.stack([x, y], axis=1)
 
+    def squares(rows: Rows) -> NDArray[np.object_]:
+        import shapely
+
+        x, y = places(rows).T
+        found = shapely.box(x - width / 2.0, y - height / 2.0, x + width / 2.0, y + height / 2.0)
+        return np.asarray(found, object)
+
     return Dataset(
         kind=units.kind.value,
         crs=str(grid.crs),
@@ -270,6 +277,7 @@ def _dataset(schema: tuple[FeatureSchema, ...], planes: Mapping[str, NDArray[np.
         number=numbers,
         places=places,
         units=units,
+        geometry=squares,
         is_absolute=frozenset(feature.name for feature in schema if feature.name.endswith(ABSOLUTE)),
     )
 

@@ -14,13 +14,11 @@ from affine import Affine
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from plain import sequential_network
+from series_results import write_result
 
 from insar.config import Settings
 from insar.grid import Grid
-from insar.layers import layer_definition, write_layer
 from insar.pipeline import run_chain
-from insar.rates import RateFitter
-from insar.timefunctions import parse_model
 from susceptibility.displacement_series import FOLLOWED, open_series
 from susceptibility.epochs import layers_until, open_epochs, plan_epochs
 from susceptibility.errors import InputError, MissingInputError, OptionError
@@ -40,35 +38,9 @@ def make_series(dates: tuple[date, ...] = DATES, grid: Grid = GRID, seed: int = 
     return steps.astype(np.float32)
 
 
-def write_result(
-    folder: Path, series: np.ndarray, dates: tuple[date, ...] = DATES, grid: Grid = GRID, **configuration: Any
-) -> Path:
-    """A result as `insar run` leaves it: layers by its own fit, the series in its own format."""
-    (folder / "layers").mkdir(parents=True)
-    with h5py.File(folder / "timeseries.h5", "w") as sink:
-        sink["timeseries"] = series
-        sink["date"] = np.array([f"{day:%Y%m%d}" for day in dates], dtype="S8")
-        sink.attrs.update(
-            UNIT="m",
-            X_FIRST=str(grid.transform.c),
-            Y_FIRST=str(grid.transform.f),
-            X_STEP=str(grid.transform.a),
-            Y_STEP=str(grid.transform.e),
-            CRS=grid.crs,
-        )
-    fitter = RateFitter(dates, model=parse_model(configuration.get("model", "linear")))
-    layers = fitter.fit(series).layers | {"cumulative_displacement": series[-1]}
-    for name, values in layers.items():
-        if name in FOLLOWED:
-            write_layer(folder / "layers" / f"{name}.tif", values, grid, layer_definition(name))
-    settings = {"model": "linear", "recent_days": 60.0, "uncertainty": "residual"} | configuration
-    (folder / "manifest.json").write_text(json.dumps({"layers": [], "configuration": settings}))
-    return folder
-
-
 @pytest.fixture
 def result(tmp_path: Path) -> Path:
-    return write_result(tmp_path / "insar", make_series())
+    return write_result(tmp_path / "insar", make_series(), DATES, GRID)
 
 
 def read_all(result: Path, grid: Grid, layers: tuple[str, ...], **options: Any) -> tuple[np.ndarray, list[date]]:
@@ -81,7 +53,7 @@ def read_all(result: Path, grid: Grid, layers: tuple[str, ...], **options: Any) 
 @pytest.mark.parametrize("model", ["linear", "linear+annual", "linear+poly:2", "linear+step:20220701+exp:20220801:30"])
 def test_at_the_last_date_they_are_the_layers_of_the_result(tmp_path: Path, model: str) -> None:
     """Whatever the model of time, to the bit: the same weights, summed in the same order."""
-    result = write_result(tmp_path / "insar", make_series(), model=model)
+    result = write_result(tmp_path / "insar", make_series(), DATES, GRID, model=model)
     layers = open_series(result).followed(FOLLOWED)
     assert ("acceleration" in layers) == ("poly" in model)
     values, dates = read_all(result, GRID, layers)
@@ -114,7 +86,7 @@ def test_at_every_date_they_are_plain_least_squares_of_the_dates_up_to_it(result
 def test_what_comes_later_changes_nothing(result: Path, tmp_path: Path) -> None:
     changed = make_series()
     changed[20:] += 1.0
-    other = write_result(tmp_path / "other", changed)
+    other = write_result(tmp_path / "other", changed, DATES, GRID)
     layers = ("cumulative_displacement", "velocity")
     first, dates = read_all(result, GRID, layers)
     second, _ = read_all(other, GRID, layers)
@@ -163,7 +135,7 @@ def test_every_so_many_dates_and_the_first_ones_skipped(result: Path) -> None:
 
 
 def test_a_season_is_not_told_from_a_rate_within_less_than_a_year(tmp_path: Path) -> None:
-    series = open_series(write_result(tmp_path / "insar", make_series(), model="linear+annual"))
+    series = open_series(write_result(tmp_path / "insar", make_series(), DATES, GRID, model="linear+annual"))
     epochs, skipped = plan_epochs(series, ("velocity",))
     assert all((epoch.date - DATES[0]).days >= 366 for epoch in epochs)
     assert "season" in skipped[DATES[20]]
@@ -180,7 +152,7 @@ def test_a_step_is_not_known_before_it_happens() -> None:
 
 
 def test_standard_deviation_that_needs_the_interferograms_is_not_told(tmp_path: Path) -> None:
-    series = open_series(write_result(tmp_path / "insar", make_series(), uncertainty="covariance"))
+    series = open_series(write_result(tmp_path / "insar", make_series(), DATES, GRID, uncertainty="covariance"))
     assert series.followed(FOLLOWED) == ("cumulative_displacement", "velocity", "velocity_recent")
 
 
