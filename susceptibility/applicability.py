@@ -186,7 +186,7 @@ class ApplicabilityModel:
             "mean_distance": self.mean_distance_,
             "threshold": self.threshold_,
         }
-        return numbers, {name: getattr(self, f"{name}_") for name in _ARRAYS}
+        return numbers, {name: np.asarray(getattr(self, f"{name}_"), np.float64) for name in _ARRAYS}
 
     @classmethod
     def from_state(cls, numbers: Mapping[str, Any], arrays: Mapping[str, NDArray[np.float64]]) -> Self:

@@ -180,7 +180,7 @@ def _require_one_kind(bundle: Bundle) -> None:
         found = "one of other features, or of another task"
     elif bundle.ranges.schema != bundle.schema:
         found = "ranges of other features"
-    elif bundle.applicability is not None and len(bundle.applicability.mean_) != len(
+    elif bundle.applicability is not None and bundle.applicability.columns_ != len(
         bundle.models[0].preprocessor_.columns_
     ):
         found = "an area of applicability of other columns"
