@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -135,8 +135,7 @@ def permutation_importance(
     reference = score(target, before)
     rng = np.random.default_rng(seed)
     for repeat in range(permutations):
-        orders = [rng.permutation(len(features)) for _ in sets]
-        for place, prediction in enumerate(_predict_shuffled(predict, features, sets, orders)):
+        for place, prediction in enumerate(_predict_shuffled(predict, features, sets, rng)):
             drops[repeat, place] = reference - score(target, prediction)
     return drops
 
@@ -151,26 +150,25 @@ def _predict_shuffled(
     predict: Predict,
     features: NDArray[np.float32],
     sets: Sequence[Sequence[int]],
-    orders: Sequence[NDArray[np.int64]],
-) -> list[NDArray[np.float64]]:
-    """Predictions (row,) with each set of columns in another order of rows."""
+    rng: np.random.Generator,
+) -> Iterator[NDArray[np.float64]]:
+    """Give, for each set of columns, the predictions (row,) with that set in another order of rows."""
     rows = len(features)
-    result: list[NDArray[np.float64]] = []
     # Many sets in one call where there are few rows: a forest spends most of a small call on getting started.
     together = max(1, _ROWS_AT_ONCE // rows)
     for first in range(0, len(sets), together):
         chosen = range(first, min(first + together, len(sets)))
+        orders = [rng.permutation(rows) for _ in chosen]
         parts = []
         for start in range(0, rows, _ROWS_AT_ONCE):
             stop = min(start + _ROWS_AT_ONCE, rows)
             shuffled = np.tile(features[start:stop], (len(chosen), 1, 1))
             for place, number in enumerate(chosen):
                 columns = np.asarray(sets[number])
-                shuffled[place][:, columns] = features[np.ix_(orders[number][start:stop], columns)]
+                shuffled[place][:, columns] = features[np.ix_(orders[place][start:stop], columns)]
             predicted = predict(shuffled.reshape(-1, features.shape[1]))
             parts.append(predicted.reshape(len(chosen), stop - start))
-        result.extend(np.concatenate(parts, axis=1))
-    return result
+        yield from np.concatenate(parts, axis=1)
 
 
 def _scorer(scorer: Scorer | str) -> Scorer:
