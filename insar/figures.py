@@ -157,7 +157,7 @@ def draw_histogram(values: NDArray[np.floating], label: str, *, reliable: NDArra
             axes.hist(chosen, bins=bins, color="#0072b2", label=f"without a quality flag: {chosen.size:,}")
         middle = float(np.median(values[finite]))
         axes.axvline(middle, color=ACCENT, linewidth=1.4, label=f"median of all: {format_number(middle)}")
-        axes.legend(fontsize=SMALL_TEXT, frameon=False)
+        axes.legend(fontsize=SMALL_TEXT, frameon=False, loc="upper right")
         axes.set_xlim(low, high)
     else:
         axes.text(0.5, 0.5, "no valid pixel", transform=axes.transAxes, ha="center", va="center", color=INK)

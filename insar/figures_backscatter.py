@@ -51,7 +51,7 @@ def draw_differences(counts: Mapping[str, Sequence[int]], limits_db: tuple[float
         # Half a bin beyond: all pixels may be in one.
         half = 0.5 * (limits_db[1] - limits_db[0]) / max(len(pixels) for pixels in counts.values())
         axes.set_xlim(min(each[0] for each in shown) - half, max(each[-1] for each in shown) + half)
-        axes.legend(fontsize=SMALL_TEXT, frameon=False)
+        axes.legend(fontsize=SMALL_TEXT, frameon=False, loc="upper right")
     axes.set_ylim(bottom=0.0)
     axes.set_xlabel("After the event minus before (dB)", color=INK)
     axes.set_ylabel("Pixels (%)", color=INK)

@@ -39,7 +39,7 @@ def draw_open_loops(summary: Mapping[str, Any]) -> Figure:
             axes.bar(bins, after[: largest + 1], 0.45, color=_AFTER, label=_caption("after", after))
         axes.set_yscale("log")
         axes.set_ylim(bottom=0.7)
-        axes.legend(fontsize=SMALL_TEXT, frameon=False)
+        axes.legend(fontsize=SMALL_TEXT, frameon=False, loc="upper right")
         if largest == len(before) - 1:
             axes.set_xticks([*range(0, largest, 8), largest], [*map(str, range(0, largest, 8)), f"{largest}+"])
         else:

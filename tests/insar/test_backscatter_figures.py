@@ -16,7 +16,7 @@ def test_lines_are_shares_of_pixels():
     line = axes.lines[0]
     assert line.get_ydata().sum() == pytest.approx(100.0)
     assert line.get_xdata()[60] == pytest.approx(0.125)
-    assert axes.get_xlim() == pytest.approx((-0.375, 0.375))
+    assert axes.get_xlim() == pytest.approx((-0.5, 0.5))  # whole bins
     assert axes.lines[1].get_linestyle() == "--"
 
 

@@ -70,7 +70,8 @@ def polygons(draw: st.DrawFn, grid: Grid = GRID) -> Any:
         angle = 2.0 * np.pi * corner / corners
         at = (row + radius * np.sin(angle), col + radius * np.cos(angle))
         outline.append(tuple(round(value) for value in at) if whole else at)
-    shape = shapely.Polygon([place(grid, *at) for at in outline])
+    # Rounded corners may cross themselves.
+    shape = shapely.make_valid(shapely.Polygon([place(grid, *at) for at in outline]))
     if draw(st.booleans()):
         shape = shape.difference(shapely.affinity.scale(shape, 0.4, 0.4, origin=shapely.Point(*place(grid, row, col))))
     shape = shapely.make_valid(shape)
