@@ -15,7 +15,7 @@ from susceptibility.errors import InputError
 from susceptibility.partitions import default_block_size
 from susceptibility.schema import FeatureSchema, Task
 
-_PAIRS = 300_000  # near ones and far ones that are compared, at most
+_PAIRS = 100_000  # near ones and far ones that are compared, at most
 _CENTRES = 1500  # rows whose neighbours are looked for, at most
 _BLOCK = 100  # of them at once
 _LAGS = 24
@@ -221,7 +221,7 @@ def fit_variogram(
     longest_m
         Longest lag; None for half the diagonal of the extent.
     seed
-        Of the pairs: about 300,000 near and 300,000 far ones are drawn if there are more.
+        Of the pairs: about 100,000 near and 100,000 far ones are drawn if there are more.
 
     Raises
     ------
