@@ -76,7 +76,9 @@ def match_dataset(
         schema=tuple(schema),
         columns=columns,
         sigma={},
-        members={feature.name: (feature.name,) for feature in schema},
+        members={
+            factor: kept for factor, own in data.members.items() if (kept := tuple(n for n in own if n in columns))
+        },
     )
     return matched, unseen, tuple(warnings)
 

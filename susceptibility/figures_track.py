@@ -67,7 +67,6 @@ def draw_epochs(path: Path, track: Track, backdrop: UnitBackdrop, *, label: str,
 def draw_change(path: Path, track: Track, backdrop: UnitBackdrop, *, label: str) -> None:
     """Draw the change from the first to the last epoch, and beside it which layer moved each place."""
     from matplotlib.colors import BoundaryNorm, ListedColormap
-    from matplotlib.patches import Patch
 
     figure, grid = panels(1, 2, *_larger(backdrop.panel_size(2)))
     left, right = grid[0]
@@ -90,15 +89,14 @@ def draw_change(path: Path, track: Track, backdrop: UnitBackdrop, *, label: str)
     count = len(track.layers)
     colors = [_LAYER_COLORS[number % len(_LAYER_COLORS)] for number in range(count)]
     driver = np.where(track.driver >= 0, track.driver, np.nan).astype(np.float32)
-    backdrop.overlay(
-        right, driver, cmap=ListedColormap(colors), norm=BoundaryNorm(np.arange(-0.5, count), count), alpha=0.9
-    )
+    norm = BoundaryNorm(np.arange(-0.5, count), count)
+    image = backdrop.overlay(right, driver, cmap=ListedColormap(colors), norm=norm, alpha=0.9)
     rows_of = [int(np.count_nonzero(track.driver == number)) for number in range(count)]
-    handles = [
-        Patch(facecolor=color, label=f"{layer.replace('_', ' ')} ({rows})")
-        for layer, color, rows in zip(track.layers, colors, rows_of, strict=True)
-    ]
-    right.legend(handles=handles, fontsize=7, loc="upper center", bbox_to_anchor=(0.5, -0.1), frameon=False, ncols=2)
+    bar = figure.colorbar(image, ax=right, location="bottom", shrink=0.8, aspect=30, ticks=range(count))
+    bar.ax.set_xticklabels(
+        [f"{layer.replace('_', ' ')} ({rows})" for layer, rows in zip(track.layers, rows_of, strict=True)], fontsize=7
+    )
+    bar.set_label("layer, with the number of units that it moved", fontsize=8)
     right.set_title("what moved it most, where it changed", fontsize=9)
     _label_kilometres(grid)
     save_figure(figure, path)

@@ -200,7 +200,9 @@ def track_susceptibility(
     table = tuple(
         _epoch_row(told, probability, drivers, number, bounds, chosen.threshold) for number in range(len(epochs))
     )
-    change = (probability[-1].astype(np.float64) - probability[0]).astype(np.float32)
+    change = np.lib.format.open_memmap(work / "change.npy", mode="w+", dtype=np.float32, shape=(data.count,))
+    for rows in data.blocks():
+        change[rows] = probability[-1, rows].astype(np.float64) - probability[0, rows]
     rising = find_rising(
         data, probability[0], probability[-1], driver, layers, threshold=chosen.threshold, most=chosen.most_places
     )
@@ -366,8 +368,7 @@ def _warnings(
             f"rates are those of the result's model of time, {series.terms.text}, fitted to the dates up to each epoch"
         )
     for name, (largest, alone) in differences.items():
-        own = np.concatenate([np.asarray(data.columns[name](rows), np.float64) for rows in data.blocks()])
-        spread = float(np.nanstd(own)) if np.isfinite(own).any() else math.nan
+        spread = _spread(data, name)
         if largest > _AGREES * spread or alone:
             warnings.append(
                 f"{name}: at the last epoch it differs from the layer of the result by up to {largest:.3g} "
@@ -375,3 +376,18 @@ def _warnings(
                 "after insar ran?"
             )
     return warnings
+
+
+def _spread(data: Dataset, name: str) -> float:
+    """Standard deviation of a feature over all rows; 0 where none is known."""
+    count, sums, squares = 0, [], []
+    for rows in data.blocks():
+        values = np.asarray(data.columns[name](rows), np.float64)
+        known = values[np.isfinite(values)]
+        count += known.size
+        sums.append(math.fsum(known))
+    mean = math.fsum(sums) / count if count else 0.0
+    for rows in data.blocks():
+        values = np.asarray(data.columns[name](rows), np.float64)
+        squares.append(math.fsum((values[np.isfinite(values)] - mean) ** 2))
+    return math.sqrt(math.fsum(squares) / count) if count else 0.0

@@ -30,6 +30,9 @@ class Applicability(Protocol):
     def dissimilarity(self, X: NDArray[np.floating[Any]], /) -> NDArray[np.float64]:
         """(row,) of the columns that the first model was fitted on; NaN where unknown."""
 
+    def is_applicable(self, dissimilarity: NDArray[np.floating[Any]], /) -> NDArray[np.bool_]:
+        """(row,) whether each is like the training rows."""
+
 
 @dataclass(frozen=True, slots=True)
 class Trained:

@@ -231,7 +231,7 @@ def _judge(
         found = np.where(counts.outside, OUT_OF_RANGE, APPLICABLE).astype(np.uint8)
         if trained.applicability is not None:
             columns = X if trained.transform is None else trained.transform(X)
-            found[~(trained.applicability.dissimilarity(columns) <= trained.applicability.threshold_)] = UNLIKE
+            found[~trained.applicability.is_applicable(trained.applicability.dissimilarity(columns))] = UNLIKE
         found[~np.isfinite(predicted.probability[rows])] = 0
         classes[rows] = found
         return replace(counts, outside=np.empty(0, np.bool_))

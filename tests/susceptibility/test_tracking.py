@@ -26,13 +26,16 @@ from susceptibility.change_attribution import attribute_change, largest_source
 from susceptibility.class_bounds import equal_bounds
 from susceptibility.dataset import Dataset, Targets
 from susceptibility.displacement_series import open_series
+from susceptibility.elsewhere import predict_elsewhere, track_recipe
 from susceptibility.epoch_columns import followed_columns
 from susceptibility.errors import OptionError
 from susceptibility.factor_rasters import align_factors, find_factors
+from susceptibility.factors.rasters import write_factors
 from susceptibility.inventory import LANDSLIDE, UNLABELLED
 from susceptibility.join import join_dataset
 from susceptibility.models import MODELS
 from susceptibility.models.learner import SusceptibilityModel
+from susceptibility.pipeline import run_study
 from susceptibility.recipe import parse_recipe
 from susceptibility.schema import FeatureSchema
 from susceptibility.track_files import TrackedModel, write_track
@@ -363,3 +366,39 @@ def test_units_of_many_cells_and_a_trained_model(simulated: Path, tmp_path: Path
     assert len(rising) > 5
     assert {place.driver for place in track.rising.places} == {"velocity"}
     assert all(place.rows == 1 and math.isclose(place.area_m2, 120.0**2) for place in track.rising.places)
+
+
+def test_recipe_to_track_and_the_same_area_predicted_again(
+    simulated: Path, quick_recipe: dict[str, Any], tmp_path: Path
+) -> None:
+    """Through the run itself: its own map bit by bit, at the last epoch and by its bundle."""
+    with rasterio.open(simulated / "dem.tif") as source:
+        grid = Grid(source.height, source.width, Affine(*source.transform[:6]), f"EPSG:{source.crs.to_epsg()}")
+    insar = write_result(tmp_path / "insar", make_series(grid, (slice(20, 32), slice(28, 44))), DATES, grid)
+    content = quick_recipe
+    content["factors"]["insar"] = {"path": str(insar), "layers": ["cumulative_displacement"], "absolute": ["velocity"]}
+    content["models"]["names"] = ["xgboost"]
+    recipe = parse_recipe(content)
+    run_study(recipe, tmp_path / "run", workers=1)
+    own = read(tmp_path / "run" / "maps" / "xgboost_static_insar" / "probability.tif")
+    assert np.isfinite(own).sum() > 4000
+    with pytest.raises(OptionError, match="xgboost_static, xgboost_static_insar"):
+        track_recipe(recipe, tmp_path / "run", tmp_path / "track")
+    told = track_recipe(
+        recipe, tmp_path / "run", tmp_path / "track", model="xgboost_static_insar", options=TrackOptions(every=8)
+    )
+    assert told[0].startswith("From ")
+    np.testing.assert_array_equal(read(tmp_path / "track" / "maps" / "20230821" / "probability.tif"), own)
+    with pytest.raises(OptionError, match="none among"):
+        track_recipe(recipe, tmp_path / "run", tmp_path / "other", model="xgboost_static")
+    summary = predict_elsewhere(tmp_path / "run", tmp_path / "map.tif", recipe=recipe, model="xgboost_static_insar")
+    np.testing.assert_array_equal(read(tmp_path / "map.tif"), own)
+    assert summary.predicted == np.isfinite(own).sum()
+    factors = tmp_path / "factors"
+    write_factors(simulated / "dem.tif", factors, ["slope", "profile_curvature"])
+    predict_elsewhere(
+        tmp_path / "run", tmp_path / "again.tif", factors=factors, insar=insar, model="xgboost_static_insar"
+    )
+    np.testing.assert_array_equal(read(tmp_path / "again.tif"), own)
+    with pytest.raises(OptionError, match="neither"):
+        predict_elsewhere(tmp_path / "run", tmp_path / "none.tif")

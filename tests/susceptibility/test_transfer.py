@@ -199,7 +199,7 @@ def test_outside_the_area_of_applicability(trained: Trained, cells: np.ndarray, 
     steep[:4, :, 0] += 200.0
     summary = predict_from_factors(bundle, write_factors(tmp_path / "factors", steep), tmp_path / "map.tif")
     found = read(tmp_path / "map_applicable.tif")
-    unlike = area.dissimilarity(first.preprocessor_.transform(steep.reshape(-1, 4))) > area.threshold_
+    unlike = area.dissimilarity(first.preprocessor_.transform(steep.reshape(-1, 4))) > area.threshold_  # not NaN
     np.testing.assert_array_equal(found == 1, unlike.reshape(GRID.shape))
     assert (found[:4][found[:4] > 0] == 1).all()
     assert summary.unlike == unlike.sum()
