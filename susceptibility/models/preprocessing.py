@@ -132,8 +132,8 @@ class Preprocessor(Parameters):
                 else:
                     centre[number], width[number] = known.min(), np.ptp(known) if varies[number] else 1.0
         self._learned(centre, width, fill, counts, varies)
-        # Over slices of columns would be lighter, but training rows fit into memory several times anyway.
-        self.column_sd_ = self.transform(X).std(axis=0, dtype=np.float64)
+        columns = self.transform(X)
+        self.column_sd_ = np.array([columns[:, number].std(dtype=np.float64) for number in range(columns.shape[1])])
         return self
 
     def transform(self, X: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -144,6 +144,7 @@ class Preprocessor(Parameters):
         InputError
             There are more or fewer features than at fitting, or a class number is none.
         """
+        X = checked_features(X, self.schema)
         if self.is_identity_:
             return X
         columns = np.empty((len(X), len(self.columns_)), np.float32)

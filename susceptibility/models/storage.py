@@ -7,6 +7,7 @@ from typing import Any
 
 from susceptibility.models.archive import pack, unpack
 from susceptibility.models.definition import ModelDefinition, Storage
+from susceptibility.models.tree_files import require_whole_lightgbm, require_whole_xgboost
 from susceptibility.schema import FeatureSchema, Task
 
 SUFFIXES = {Storage.XGBOOST: ".json", Storage.LIGHTGBM: ".txt", Storage.SKOPS: ".skops", Storage.JSON: ".json"}
@@ -71,9 +72,11 @@ def load_estimator(definition: ModelDefinition, content: bytes, columns: tuple[F
 def _xgboost(content: bytes, columns: int, task: Task) -> Any:
     from xgboost import XGBClassifier, XGBRegressor
 
-    objective = json.loads(content)["learner"]["objective"]["name"]
+    parsed = json.loads(content)
+    objective = parsed["learner"]["objective"]["name"]
     if objective != _XGBOOST_OBJECTIVES[task]:
         raise ValueError(f"objective {objective} for {task}")
+    require_whole_xgboost(parsed, columns)
     estimator = (XGBClassifier if task is Task.CLASSIFICATION else XGBRegressor)(n_jobs=1)
     estimator.load_model(bytearray(content))
     if estimator.get_booster().num_features() != columns:
@@ -90,6 +93,7 @@ def _lightgbm(content: bytes, columns: int, task: Task) -> Any:
     expected = "objective=binary " if task is Task.CLASSIFICATION else "objective=regression"
     if not text.startswith("tree\n") or not f"{objective} ".startswith(expected):
         raise ValueError(f"{objective or 'no objective'} for {task}")
+    require_whole_lightgbm(text, columns)
     try:
         booster = Booster(model_str=text)
     except LightGBMError as error:

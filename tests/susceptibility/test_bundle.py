@@ -6,6 +6,7 @@ import hashlib
 import io
 import json
 import pickle
+import re
 import shutil
 import zipfile
 from collections.abc import Callable
@@ -232,6 +233,16 @@ def with_pickled_arrays(content: bytes) -> bytes:
     return archive_with(lambda schema: None, content, dict.fromkeys(names, pickled_array()))
 
 
+def edit_first_tree(content: bytes, part: str, value: int, node: int = 0) -> bytes:
+    model = json.loads(content)
+    model["learner"]["gradient_booster"]["model"]["trees"][0][part][node] = value
+    return json.dumps(model).encode()
+
+
+def edit_first_line(content: bytes, name: str, value: int) -> bytes:
+    return re.sub(rf"\n{name}=-?\d+".encode(), f"\n{name}={value}".encode(), content, count=1)
+
+
 def other_columns(content: dict[str, Any]) -> None:
     content["schema"][0]["name"] = "pga"
     content["schema"].append({**content["schema"][0], "name": "one more"})
@@ -282,6 +293,42 @@ WICKED: dict[str, tuple[str, str, Callable[[bytes], bytes], str]] = {
         "objective reg:squarederror for classification",
     ),
     "XGBoost of nothing": ("xgboost", "model_000.json", lambda content: b"[1]", "no XGBoost"),
+    "XGBoost that reads past its rows": (
+        "xgboost",
+        "model_000.json",
+        lambda content: edit_first_tree(content, "split_indices", 500),
+        "a split by a column that is not there",
+    ),
+    "XGBoost that leaves its memory": (
+        "xgboost",
+        "model_000.json",
+        lambda content: edit_first_tree(content, "right_children", 100_000),
+        "nodes lead nowhere",
+    ),
+    "XGBoost that never ends": (
+        "xgboost",
+        "model_000.json",
+        lambda content: edit_first_tree(content, "left_children", 0, node=1),
+        "in circles",
+    ),
+    "LightGBM that reads past its rows": (
+        "lightgbm",
+        "model_000.txt",
+        lambda content: edit_first_line(content, "split_feature", 500),
+        "a split by a column that is not there",
+    ),
+    "LightGBM that leaves its memory": (
+        "lightgbm",
+        "model_000.txt",
+        lambda content: edit_first_line(content, "left_child", 100_000),
+        "nodes lead nowhere",
+    ),
+    "LightGBM that never ends": (
+        "lightgbm",
+        "model_000.txt",
+        lambda content: edit_first_line(content, "right_child", 0),
+        "nodes lead nowhere",
+    ),
     "LightGBM of nothing": ("lightgbm", "model_000.txt", lambda content: b"tree\n", "no LightGBM"),
     "ratios of nothing": ("frequency_ratio", "model_000.json", lambda content: b"{}", "no frequency ratio"),
 }
