@@ -51,6 +51,7 @@ __all__ = [
 ]
 
 _INNER_FOLDS = 3
+_OF_CLASSES = ("auc_roc", "auc_pr")  # scores that take landslide or none, of a density that above the bound
 _FEWEST_GROUPS = 10  # two for each of five folds
 
 
@@ -181,7 +182,8 @@ def validate_fold(
     permutations
         How often to shuffle each feature for its importance.
     scorer
-        Score whose drop is the importance; None for AUC-ROC, of a density r2.
+        Score whose drop is the importance; None for AUC-ROC, of a density r2. Scores of classes are of density above
+        the bound, and there is no importance from a fold that has one class alone.
     groups
         Columns of features that are shuffled together, by name.
     task
@@ -220,14 +222,18 @@ def validate_fold(
     grade = partial(score, task=kind, positive_above=positive_above, threshold=threshold)
     metrics = grade(target[test], predicted, weight=weight, area=size)
     places, without = _without_places(partition, test, list(metrics), target, predicted, grade, weight, size)
+    measure = scorer or ("auc_roc" if kind is Task.CLASSIFICATION else "r2")
+    of_classes = kind is Task.REGRESSION and measure in _OF_CLASSES
+    # Without both classes there is no score that could drop.
+    is_defined = not of_classes or 0 < int(is_landslide[test].sum()) < test.size
     shuffled = partial(
         permutation_importance,
         cast(Any, model),
         features[test],
-        target[test],
-        permutations,
+        is_landslide[test] if of_classes else target[test],
+        permutations if is_defined else 0,
         seed=own_seed,
-        scorer=scorer or ("auc_roc" if kind is Task.CLASSIFICATION else "r2"),
+        scorer=measure,
     )
     calls = [
         confusion(is_landslide[test], predicted, value, weight).as_tuple()

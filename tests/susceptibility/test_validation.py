@@ -464,6 +464,17 @@ def test_a_density_is_validated_with_its_own_metrics() -> None:
     assert list(result.metrics) == list(DENSITY_METRICS)
     assert result.metrics["r2"] > 0.8
     assert result.importance[0, 0] > 0.5  # of r2
+    of_auc = validate_fold(
+        Linear, features, density, partition, 0, permutations=40, positive_above=0.1, scorer="auc_roc"
+    )
+    assert of_auc.importance.shape == (40, 1)
+    assert of_auc.importance.mean() == pytest.approx(of_auc.metrics["auc_roc"] - 0.5, abs=0.1)
+    nowhere = validate_fold(
+        Linear, features, density, partition, 0, permutations=3, positive_above=2.0, scorer="auc_roc"
+    )
+    assert nowhere.importance.shape == (0, 1)
+    assert math.isnan(nowhere.metrics["auc_roc"])
+    assert math.isnan(nowhere.confusions[1].threshold)
 
 
 def test_rate_curves_of_training_and_tested_rows() -> None:
