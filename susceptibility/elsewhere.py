@@ -98,7 +98,7 @@ def predict_elsewhere(
 
 def track_recipe(
     recipe: Recipe,
-    result: Path,
+    result: Path | None,
     output: Path,
     *,
     model: str | None = None,
@@ -114,7 +114,8 @@ def track_recipe(
     recipe
         With ``[factors.insar]``, whose result has a time series.
     result
-        Result folder of `susceptibility run` with this recipe, or a bundle of it.
+        Result folder of `susceptibility run` with this recipe, or a bundle of it. None to run the recipe first, into
+        a folder that is not kept; then `model` must be given.
     output
         Result folder, see `susceptibility.track_files.write_track`.
     model
@@ -130,7 +131,7 @@ def track_recipe(
     Raises
     ------
     OptionError
-        The recipe has no result of `insar`.
+        The recipe has no result of `insar`; or no result is given, and no model.
     """
     source = recipe.factors.insar
     if source is None:
@@ -140,12 +141,25 @@ def track_recipe(
             found="none in the recipe",
             remedy="Add it with the layers velocity and cumulative_displacement",
         )
-    folder = find_bundle(result, model)
-    bundle = read_bundle(folder)
-    trained = trained_from(bundle, folder.name)
+    if result is None and model is None:
+        # Told before the run, which may take hours, rather than after it.
+        raise OptionError(
+            "--model",
+            required="<model>_<feature set>, where no --result of a run is given",
+            found="neither",
+            remedy="Name it, for example random_forest_static_insar, or run the recipe first",
+        )
     output.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{output.name}-", dir=output.parent) as work:
-        joined = join_dataset(recipe, Path(work), progress)
+        if result is None:
+            from susceptibility.pipeline import run_study
+
+            result = Path(work) / "run"
+            run_study(recipe, result, workers=workers, progress=progress)
+        folder = find_bundle(result, model)
+        bundle = read_bundle(folder)
+        trained = trained_from(bundle, folder.name)
+        joined = join_dataset(recipe, Path(work) / "join", progress)
         data, _, _ = match_dataset(joined.data, trained.schema)
         names = tuple(feature.name for feature in trained.schema)
         tracked = TrackedModel(folder.name, trained.models, names, bounds_of(bundle, folder), trained.target)
