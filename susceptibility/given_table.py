@@ -63,6 +63,13 @@ def read_given_table(source: TableSection) -> Dataset:
     area = np.full(count, np.nan)
     if source.area_m2 is not None:
         area = _numbers(source, table, source.area_m2)
+        if not (area > 0.0).all():
+            raise InputError(
+                f"{source.path}, column {source.area_m2!r}",
+                required="an area above 0 in every row",
+                found=f"{int((~(area > 0.0)).sum())} rows without",
+                remedy="Leave these rows out, or the key 'area_m2'",
+            )
     targets, notes = _targets(source, table, area)
     if source.area_m2 is None:
         notes = (*notes, "The table names no areas: each unit counts as 1 km2 where shares of the area are stated.")

@@ -8,10 +8,13 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
+from susceptibility.dataset import Dataset, Targets, row_values
 from susceptibility.errors import InputError, MissingInputError, OptionError
 from susceptibility.recipe import dump_recipe, parse_recipe, read_recipe
+from susceptibility.schema import FeatureSchema
 
 WriteRecipe = Callable[[dict[str, Any]], Path]
 SHIPPED = [file for file in (resources.files("susceptibility") / "recipes").iterdir() if file.name.endswith(".toml")]
@@ -28,34 +31,78 @@ def test_shipped_recipes_are_valid_and_survive_resolution(file: Any) -> None:
     assert {"random", "spatial-blocks"} <= set(recipe.validation.schemes)
 
 
+def data_of(**groups: tuple[str, ...]) -> Dataset:
+    """A dataset of no rows with features of some groups; a factor of classes has become two columns."""
+    schema = [FeatureSchema(name, group=group) for group, names in groups.items() for name in names]
+    return Dataset(
+        kind="cells",
+        crs="EPSG:32633",
+        count=0,
+        schema=tuple(schema),
+        columns={},
+        sigma={},
+        members={feature.name: (feature.name,) for feature in schema} | {"rock": ("rock_a", "rock_b")},
+        targets=Targets(np.empty(0, np.uint8)),
+        area_m2=row_values(np.empty(0)),
+        number=row_values(np.empty(0)),
+        places=np.empty((0, 2)).__getitem__,
+    )
+
+
 def test_static_is_compared_with_insar_where_there_is_insar() -> None:
-    content = least()
-    assert list(parse_recipe(content).resolved_sets({})) == ["static"]
-    content["factors"] |= {
-        "terrain": ["slope"],
-        "rasters": {"ndvi": "ndvi.tif"},
-        "insar": {"path": "out", "layers": ["velocity"], "absolute": ["velocity"]},
-    }
-    assert parse_recipe(content).resolved_sets({}) == {
+    recipe = parse_recipe(least())
+    assert recipe.resolved_sets(data_of(terrain=("slope",))) == {"static": ("slope",)}
+    both = data_of(terrain=("slope",), rasters=("ndvi",), insar=("velocity", "velocity_absolute"))
+    assert recipe.resolved_sets(both) == {
         "static": ("slope", "ndvi"),
         "static_insar": ("slope", "ndvi", "velocity", "velocity_absolute"),
     }
+    assert recipe.resolved_sets(data_of(insar=("velocity",))) == {"insar": ("velocity",)}
 
 
-def test_feature_sets_name_groups_and_features() -> None:
+def test_feature_sets_name_groups_factors_and_columns() -> None:
     content = least() | {"feature_sets": {"a": ["slope"], "b": ["terrain", "slope"]}}
     content["factors"]["terrain"] = ["elevation", "slope"]
-    assert parse_recipe(content).resolved_sets({}) == {"a": ("slope",), "b": ("elevation", "slope")}
+    recipe = parse_recipe(content)
+    assert recipe.resolved_sets(data_of(terrain=("elevation", "slope"))) == {
+        "a": ("slope",),
+        "b": ("elevation", "slope"),
+    }
+    content["factors"]["categories"] = {"rock": "rock.tif"}
+    content["units"] = {"kind": "aggregate"}
+    content["feature_sets"] = {"rocks": ["rock"], "steep": ["slope_mean"]}
+    data = data_of(terrain=("slope_mean", "slope_sd"), categories=("rock_a", "rock_b"))
+    assert parse_recipe(content).resolved_sets(data) == {"rocks": ("rock_a", "rock_b"), "steep": ("slope_mean",)}
+    content["feature_sets"] = {"steep": ["slope_median"]}
+    with pytest.raises(OptionError, match=r"slope_mean, slope_sd.*found 'slope_median'"):
+        parse_recipe(content).resolved_sets(data)
+
+
+def test_a_timeline_grows_step_by_step() -> None:
+    content = least() | {
+        "feature_sets": {"static": ["terrain"]},
+        "timeline": [
+            {"name": "2015-05-01", "features": ["terrain", "velocity"]},
+            {"name": "2015-05-13", "features": ["damage"]},
+        ],
+    }
+    content["factors"] |= {"terrain": ["slope"], "insar": {"path": "o", "layers": ["velocity", "damage"]}}
+    sets = parse_recipe(content).resolved_sets(data_of(terrain=("slope",), insar=("velocity", "damage")))
+    assert sets == {
+        "static": ("slope",),
+        "2015-05-01": ("slope", "velocity"),
+        "2015-05-13": ("slope", "velocity", "damage"),
+    }
 
 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"stdy": {}}, r"'stdy': required one of the known keys: study, factors, .*feature_sets"),
-        ({"sampling": {"ration": 2}}, r"'sampling\.ration'.*negatives, ratio, seed, repeats"),
+        ({"stdy": {}}, r"'stdy': required one of the known keys: study, table, factors, .*feature_sets"),
+        ({"sampling": {"ration": 2}}, r"'sampling\.ration'.*negatives, ratio, strata, .*seed, repeats"),
         ({"sampling": {"ratio": -1}}, r"'sampling\.ratio': required greater than 0; found -1"),
         ({"models": {"random_forest": {"tree": 5}}}, r"'models\.random_forest\.tree'.*trees, depth"),
-        ({"models": {"names": ["svm"]}}, r"models among logistic_regression, random_forest, xgboost; found 'svm'"),
+        ({"models": {"names": ["svm"]}}, r"models among logistic_regression, linear_svm, .*xgboost.*; found 'svm'"),
         ({"models": {"names": ["xgboost", "xgboost"]}}, "each once"),
         ({"validation": {"schemes": ["random"]}}, "'random' and a spatial scheme"),
         ({"validation": {"schemes": ["spatial-blocks"]}}, "'random' and a spatial scheme"),
@@ -74,7 +121,13 @@ def test_feature_sets_name_groups_and_features() -> None:
         ),
         ({"factors": {"dem": "d", "insar": {"path": "o"}}}, "at least one layer"),
         ({"factors": {"dem": "d", "terrain": []}}, "at least one factor"),
-        ({"factors": {}}, r"'factors\.dem': required this key"),
+        ({"factors": {}}, r"\[factors\] dem, or a \[table\]; found neither"),
+        ({"table": {"path": "t.csv", "crs": "EPSG:32633"}}, r"\[table\] alone"),
+        ({"models": {"search": {"xgboost": {"tree": [1]}}}}, r"options of xgboost in .*trees, depth.*found 'tree'"),
+        ({"models": {"calibration": {"xgb": "isotonic"}}}, "found 'xgb'"),
+        ({"validation": {"schemes": ["random", "areas"]}}, "'areas' with the path of polygons"),
+        ({"validation": {"block_size_m": -5.0}}, "positive 'block_size_m'"),
+        ({"map": {"perturbations": 1}}, "at least 2 'perturbations'"),
         ({"inventory": {"path": "x", "kind": "lines"}}, "'points', 'polygons' or 'raster'; found 'lines'"),
         ({"map": {"classes": 1}}, "greater than or equal to 2"),
     ],

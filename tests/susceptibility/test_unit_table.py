@@ -176,6 +176,6 @@ def test_classes_and_distances_are_features_of_a_run(run, study, tmp_path):
     assert code == 0, error
     sets = json.loads((tmp_path / "out" / "manifest.json").read_text())["feature_sets"]
     assert "distance_to_fault" in sets["static"]
-    assert any(name.startswith("lithology_") for name in sets["static"])
+    assert "lithology" in sets["static"]
     assert "velocity_absolute" not in sets["static"]
     assert "velocity_absolute" in sets["static_insar"]
