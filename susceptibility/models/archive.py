@@ -10,6 +10,7 @@ import hashlib
 import io
 import json
 import zipfile
+import zlib
 from collections.abc import Iterator
 from typing import Any
 
@@ -101,9 +102,14 @@ def unpack(content: bytes, kind: str, columns: int) -> Any:
 
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            damaged = archive.testzip()
             schema = json.loads(archive.read(_SCHEMA))
-    except (zipfile.BadZipFile, KeyError, RecursionError) as error:
-        raise ValueError("no skops archive") from error
+    except (zipfile.BadZipFile, zlib.error, KeyError, EOFError, OSError, RuntimeError) as error:
+        raise ValueError(
+            "no skops archive"
+        ) from error  # RuntimeError: encrypted, of a later version, nested without end
+    if damaged is not None:
+        raise ValueError(f"{damaged} is damaged")
     if not isinstance(schema, dict) or schema.get("__class__") != kind:
         raise ValueError(f"no {kind}")
     _require_trusted(schema, kind)

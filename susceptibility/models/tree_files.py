@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+_LIGHTGBM_END = re.compile(
+    r"end of trees\n\nfeature_importances:\n(?:\w+=\d+\n)*\n"
+    r"parameters:\n(?:\[\w+: [^\[\]\n]*\]\n)*\nend of parameters\n\npandas_categorical:null\n"
+)
 
 
 def require_whole_xgboost(content: Any, columns: int) -> None:
@@ -53,32 +59,59 @@ def require_whole_lightgbm(text: str, columns: int) -> None:
         As there.
     """
     header, *blocks = text.split("\nTree=")
-    settings = dict(line.split("=", 1) for line in header.splitlines() if "=" in line)
-    if settings["num_class"] != "1" or settings["num_tree_per_iteration"] != "1":
+    settings = _settings(header)
+    if (settings["num_class"], settings["num_tree_per_iteration"], settings["label_index"]) != ("1", "1", "0"):
         raise ValueError("trees of several targets")
+    sizes = [len(settings[name].split()) for name in ("feature_names", "feature_infos")]
+    if {int(settings["max_feature_idx"]) + 1, *sizes} != {columns}:
+        raise ValueError(f"other columns than the {columns} of the schema")
+    # LightGBM reads each tree at the place that these sizes tell, wherever that is.
+    start = len(header) + 1
+    for number, size in enumerate(settings["tree_sizes"].split()):
+        if not text.startswith(f"Tree={number}\n", start) or int(size) <= 0:
+            raise ValueError("a tree that is not at its place")
+        start += int(size)
+    if len(settings["tree_sizes"].split()) != len(blocks) or not _LIGHTGBM_END.fullmatch(text[start:]):
+        raise ValueError("a text that is not whole")
     for block in blocks:
-        fields = dict(line.split("=", 1) for line in block.split("\n\n", 1)[0].splitlines() if "=" in line)
-        leaves = int(fields["num_leaves"])
-        if fields["num_cat"] != "0" or fields.get("is_linear", "0") != "0":
-            raise ValueError("a split by categories, or a leaf that is no number")
-        if leaves < 1 or len(fields["leaf_value"].split()) != leaves:
-            raise ValueError("a tree whose parts do not fit together")
-        if leaves == 1:
-            continue
-        left, right, feature, kind = (
-            np.array(fields[name].split(), np.int64)
-            for name in ("left_child", "right_child", "split_feature", "decision_type")
-        )
-        if {len(left), len(right), len(feature), len(kind), len(fields["threshold"].split())} != {leaves - 1}:
-            raise ValueError("a tree whose parts do not fit together")
-        if (kind & 1).any():
-            raise ValueError("a split by categories")
-        nodes = np.arange(leaves - 1)
-        for child in (left, right):
-            # A leaf is -1 minus its number; inner nodes come after their parents.
-            if not np.where(child < 0, -1 - child < leaves, (child > nodes) & (child < leaves - 1)).all():
-                raise ValueError("a tree whose nodes lead nowhere")
-        _require_columns(feature, columns)
+        _require_whole_tree(_settings(block.split("\n\n", 1)[0]), columns)
+
+
+def _settings(text: str) -> dict[str, str]:
+    return dict(line.split("=", 1) for line in text.splitlines() if "=" in line)
+
+
+def _require_whole_tree(fields: dict[str, str], columns: int) -> None:
+    leaves = int(fields["num_leaves"])
+    if fields["num_cat"] != "0" or fields["is_linear"] != "0":
+        raise ValueError("a split by categories, or a leaf that is no number")
+    values = {
+        name: np.array(text.split(), np.float64)
+        for name, text in fields.items()
+        if name.startswith(("leaf_", "internal_", "split_")) or name in {"threshold", "shrinkage", "decision_type"}
+    }
+    if leaves < 1 or len(values["leaf_value"]) != leaves or len(values["shrinkage"]) != 1:
+        raise ValueError("a tree whose parts do not fit together")
+    if not np.isfinite(values["leaf_value"]).all():
+        raise ValueError("a leaf that is no number")
+    if leaves == 1:
+        return
+    left, right, feature, kind = (
+        np.array(fields[name].split(), np.int64)
+        for name in ("left_child", "right_child", "split_feature", "decision_type")
+    )
+    of_leaves = {len(own) for name, own in values.items() if name.startswith("leaf_")}
+    of_nodes = {len(own) for name, own in values.items() if not name.startswith(("leaf_", "shrinkage"))}
+    if of_leaves != {leaves} or {len(left), len(right), *of_nodes} != {leaves - 1} or "threshold" not in values:
+        raise ValueError("a tree whose parts do not fit together")
+    if ((kind & 1) != 0).any():
+        raise ValueError("a split by categories")
+    nodes = np.arange(leaves - 1)
+    for child in (left, right):
+        # A leaf is -1 minus its number; inner nodes come after their parents.
+        if not np.where(child < 0, -1 - child < leaves, (child > nodes) & (child < leaves - 1)).all():
+            raise ValueError("a tree whose nodes lead nowhere")
+    _require_columns(feature, columns)
 
 
 def _require_children(nodes: NDArray[np.intp], left: NDArray[np.int64], right: NDArray[np.int64], count: int) -> None:

@@ -23,6 +23,7 @@ from susceptibility.bundle import Bundle, range_of, read_bundle, write_bundle
 from susceptibility.errors import InputError, MissingInputError, OptionError
 from susceptibility.models import MODELS, CalibrationOptions, PreprocessingOptions, SearchOptions, SusceptibilityModel
 from susceptibility.models.archive import TRUSTED, pack, unpack
+from susceptibility.models.storage import dump_estimator, load_estimator
 from susceptibility.schema import Task
 
 KINDS = [(name, task) for name, definition in MODELS.items() for task in sorted(definition.tasks)]
@@ -240,7 +241,9 @@ def edit_first_tree(content: bytes, part: str, value: int, node: int = 0) -> byt
 
 
 def edit_first_line(content: bytes, name: str, value: int) -> bytes:
-    return re.sub(rf"\n{name}=-?\d+".encode(), f"\n{name}={value}".encode(), content, count=1)
+    edited = re.sub(rf"\n{name}=-?\d+".encode(), f"\n{name}={value}".encode(), content, count=1)
+    longer = len(edited) - len(content)
+    return re.sub(rb"tree_sizes=(\d+)", lambda found: b"tree_sizes=%d" % (int(found[1]) + longer), edited)
 
 
 def other_columns(content: dict[str, Any]) -> None:
@@ -366,6 +369,26 @@ def test_an_index_whose_parts_do_not_fit_is_refused(change: Any, message: str, s
     seal(folder)
     with pytest.raises(InputError, match=message):
         read_bundle(folder)
+
+
+@pytest.mark.parametrize("name", ["logistic_regression", "random_forest", "xgboost", "lightgbm", "frequency_ratio"])
+def test_what_is_cut_short_or_scribbled_on_is_refused_or_predicts(name: str) -> None:
+    """Whatever the bytes, there is an error that says so or numbers, and never a crash."""
+    model = fitted(name, Task.CLASSIFICATION)
+    X, _ = draw_rows(20)
+    columns = model.preprocessor_.transform(X)
+    content = dump_estimator(model.definition, model.estimator_)
+    rng = np.random.default_rng(0)
+    for place in rng.integers(0, len(content), 15):
+        with pytest.raises(ValueError, match=f"no {model.definition.title}"):
+            load_estimator(model.definition, content[:place], model.preprocessor_.columns_, model.task)
+        scribbled = bytearray(content)
+        scribbled[place] = rng.integers(32, 127)
+        try:
+            read = load_estimator(model.definition, bytes(scribbled), model.preprocessor_.columns_, model.task)
+        except ValueError:
+            continue
+        assert model.definition.score(read, columns).shape == (20,)
 
 
 def test_a_tree_that_never_ends_or_asks_for_another_feature_is_refused() -> None:
