@@ -86,7 +86,7 @@ def findings(track: Track, threshold: float) -> list[str]:
     if track.rising.places:
         place = track.rising.places[0]
         sentences.append(
-            f"The foremost of {track.rising.count} places that rose lies at latitude {place.lat:.5f}, "
+            f"Places that rose: {track.rising.count}. The foremost lies at latitude {place.lat:.5f}, "
             f"longitude {place.lon:.5f}: {place.area_m2 / 1e4:.3g} ha from {place.before:.2f} to {place.after:.2f}, "
             f"moved by {place.driver.replace('_', ' ')}."
         )
@@ -166,8 +166,7 @@ def _warning_list(track: Track) -> str:
     told = [
         "Largest difference, at the last epoch, of what the time series tells from the layers of the result: "
         f"{agreement}.",
-        *(warning[0].upper() + warning[1:] + "." for warning in track.warnings if not warning.endswith("?")),
-        *(warning[0].upper() + warning[1:] for warning in track.warnings if warning.endswith("?")),
+        *(warning if warning.endswith("?") else f"{warning}." for warning in track.warnings),
         "The model was trained once, with what InSAR knew at the last epoch; it is the same at every epoch.",
     ]
     return "<ul>" + "".join(f"<li>{escape(sentence)}</li>" for sentence in told) + "</ul>"

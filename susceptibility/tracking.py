@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from susceptibility.change_attribution import attribute_change, largest_source
 from susceptibility.class_bounds import ClassBounds, classify
 from susceptibility.dataset import Dataset
-from susceptibility.displacement_series import DisplacementSeries, open_series
+from susceptibility.displacement_series import RATE, DisplacementSeries, open_series
 from susceptibility.ensemble import Predictor, predict_rows
 from susceptibility.epoch_columns import EpochColumns, followed_columns, make_epoch_columns
 from susceptibility.epochs import LEAST_DATES, plan_epochs
@@ -206,7 +206,7 @@ def track_susceptibility(
     rising = find_rising(
         data, probability[0], probability[-1], driver, layers, threshold=chosen.threshold, most=chosen.most_places
     )
-    warnings = _warnings(series, data, constant, differences)
+    warnings = _warnings(series, told, constant, differences)
     for warning in warnings:
         logger.warning("%s", warning)
     return Track(
@@ -353,19 +353,27 @@ def _epoch_row(
 
 def _warnings(
     series: DisplacementSeries,
-    data: Dataset,
+    told: EpochColumns,
     constant: Sequence[str],
     differences: Mapping[str, tuple[float, int]],
 ) -> list[str]:
+    data = told.data
     warnings = [
-        "the displacements are those of the finished time series: its inversion, reference and corrections rest on all "
+        "The displacements are those of the finished time series: its inversion, reference and corrections rest on all "
         "interferograms, so that a map made at the time could have differed"
     ]
+    if RATE in told.layers:
+        spreads = [epoch.fit.spread[1, 1] for epoch in (told.epochs[0], told.epochs[-1])]
+        warnings.append(
+            f"With the same errors at each date, the rate of the first epoch is {math.sqrt(spreads[0] / spreads[1]):.1f} "
+            "times as uncertain as that of the last: where errors look like motion, early maps are too high, and a fall "
+            "from them is none"
+        )
     if constant:
         warnings.append(f"{', '.join(constant)}: kept as in the result at every epoch, since the series cannot tell it")
     if series.terms.text != "linear":
         warnings.append(
-            f"rates are those of the result's model of time, {series.terms.text}, fitted to the dates up to each epoch"
+            f"Rates are those of the result's model of time, {series.terms.text}, fitted to the dates up to each epoch"
         )
     for name, (largest, alone) in differences.items():
         spread = _spread(data, name)

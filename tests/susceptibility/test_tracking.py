@@ -147,6 +147,9 @@ def test_the_last_map_is_that_of_the_result(result: Path, data: Dataset, tmp_pat
     assert track.constant == ("mean_coherence",)
     assert any("mean_coherence: kept" in warning for warning in track.warnings)
     assert any("all interferograms" in warning for warning in track.warnings)
+    days = np.array([(day - DATES[0]).days for day in DATES], np.float64)
+    ratio = math.sqrt(np.sum((days - days.mean()) ** 2) / np.sum((days[:5] - days[:5].mean()) ** 2))
+    assert any(f"first epoch is {ratio:.1f} times as uncertain" in warning for warning in track.warnings)
     assert track.std is not None
     each = np.stack([model.predict(X) for model in models])
     np.testing.assert_array_equal(track.std[-1], each.std(axis=0, ddof=1).astype(np.float32))
