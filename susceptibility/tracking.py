@@ -365,8 +365,8 @@ def _warnings(
     if RATE in told.layers:
         first, last = (math.sqrt(epoch.fit.spread[1, 1]) for epoch in (told.epochs[0], told.epochs[-1]))
         warnings.append(
-            f"With the same errors at each date, the rate of the first epoch is {first / last:.1f} times as uncertain as "
-            "that of the last: where errors look like motion, early maps are too high, and a fall from them is none"
+            f"With the same errors at each date, the rate of the first epoch is {first / last:.1f} times as uncertain "
+            "as that of the last: where errors look like motion, early maps are too high, and a fall from them is none"
         )
     if constant:
         warnings.append(f"{', '.join(constant)}: kept as in the result at every epoch, since the series cannot tell it")
