@@ -42,7 +42,8 @@ _EVENT_CHILD, _SERIES_CHILD = 6, 7
 _ROWS_AT_ONCE = 64
 _EPOCHS, _REPEAT_DAYS, _LONG_GAPS = 48, 12, 13
 _FIRST_EPOCH = EARTHQUAKE_DAY + timedelta(days=10)
-_SIBLING_CELLS = 7
+_BOXCAR_CELLS, _SIBLING_CELLS = 3, 7
+_COHERENCE_STD = 0.12  # of one estimate where there is none
 _BARE_COHERENCE = 0.65
 _SLIP_M, _LOCKING_KM = 0.5, 8.0
 _STEP_STD_M = 0.004
@@ -57,7 +58,7 @@ def event_layers(
     Parameters
     ----------
     landscape
-        Its own ``coherence_pre`` is taken as it is, and its ``coherence_co`` but for the slides.
+        Its own ``coherence_pre`` is taken as it is; slides and errors of estimation are added to its ``coherence_co``.
     covered
         (row, col) where there are slides.
     coherence_loss
@@ -67,19 +68,22 @@ def event_layers(
 
     Notes
     -----
-    After the earthquake a slide is bare ground, more coherent than forest: the coherence goes that share of half the
-    way to 0.65. The boxcar-sibling difference is taken against the mean of 7 x 7 cells.
+    Coherence g is estimated over windows of 3 x 3 cells, of which slides cover the share c: across the earthquake it is
+    ``g (1 - coherence_loss c)``. Afterwards a slide is bare ground, more coherent than forest: g goes the share
+    ``coherence_loss c / 2`` of the way to 0.65. Either estimate has an error of standard deviation
+    ``0.12 (1 - g squared)``. The boxcar-sibling difference is taken against the mean of 7 x 7 cells.
     """
     from scipy.ndimage import uniform_filter
 
     rng = np.random.default_rng([seed, _EVENT_CHILD])
     shape = covered.shape
-    slide = covered.astype(np.float64)
+    slide = uniform_filter(covered.astype(np.float64), _BOXCAR_CELLS, mode="nearest")
     before = landscape.coherence_pre.astype(np.float64)
-    across = landscape.coherence_co * (1.0 - coherence_loss * slide)
-    # Slides are bare ground afterwards.
     bare = 0.5 * coherence_loss * slide * (_BARE_COHERENCE - landscape.mean_coherence)
-    after = np.clip(landscape.mean_coherence + bare + 0.04 * rng.normal(size=shape), 0.0, 1.0)
+    across, after = (
+        np.clip(coherence + _COHERENCE_STD * (1.0 - coherence**2) * rng.normal(size=shape), 0.0, 1.0)
+        for coherence in (landscape.coherence_co * (1.0 - coherence_loss * slide), landscape.mean_coherence + bare)
+    )
     sibling = np.clip(uniform_filter(across, _SIBLING_CELLS, mode="nearest") + 0.02 * rng.normal(size=shape), 0.0, 1.0)
     loss, recovery = before - across, after - across
     made = (

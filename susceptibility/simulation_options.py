@@ -72,7 +72,7 @@ class SimulationOptions:
     soil_moisture_effect: float = 0.9
     slides_per_km2: float = 15.0
     shaking_effect: float = 1.4
-    coherence_loss: float = 0.7
+    coherence_loss: float = 0.9
     moisture_coherence: float = 0.1
     slope_motion_m: float = 0.05
     rate_change_m_per_year: float = 0.25

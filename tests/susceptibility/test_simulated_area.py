@@ -16,6 +16,7 @@ from affine import Affine
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
+from scipy.ndimage import maximum_filter
 
 from insar.grid import Grid
 from insar.layers import read_layer
@@ -269,8 +270,14 @@ def test_event_layers_hang_together(landscape: Landscape) -> None:
     covered[20:30, 20:30] = True
     layers = event_layers(landscape, covered, 0.7, 5)
     before, across, after = (layers[f"coherence_{when}"] for when in ("pre", "co", "post"))
-    np.testing.assert_allclose(across[covered], 0.3 * landscape.coherence_co[covered], rtol=1e-5)
-    np.testing.assert_array_equal(across[~covered], landscape.coherence_co[~covered])
+    inner = np.zeros_like(covered)
+    inner[21:29, 21:29] = True
+    far = ~maximum_filter(covered, 3)
+    for where, kept in ((inner, 0.3), (far, 1.0)):
+        error = across[where] - kept * landscape.coherence_co[where].astype(float)
+        expected = 0.12 * (1.0 - (kept * landscape.coherence_co[where]) ** 2)
+        assert np.abs(error / expected).mean() == pytest.approx(np.sqrt(2.0 / np.pi), rel=0.25)
+        assert np.abs(error.mean()) < 4.0 * expected.mean() / np.sqrt(error.size)
     np.testing.assert_array_equal(before, landscape.coherence_pre)
     np.testing.assert_allclose(layers["coherence_loss"], before - across, atol=1e-6)
     np.testing.assert_array_equal(layers["coherence_loss"], layers["damage_proxy"])
@@ -278,19 +285,19 @@ def test_event_layers_hang_together(landscape: Landscape) -> None:
     both = layers["coherence_loss"], layers["coherence_recovery"]
     np.testing.assert_allclose(layers["coherence_change_sum"], both[0] + both[1], atol=1e-6)
     np.testing.assert_array_equal(layers["coherence_change_max"], np.maximum(*both))
-    rim = np.zeros_like(covered)
-    rim[20:30, 20:30] = True
+    rim = covered.copy()
     rim[23:27, 23:27] = False
     assert layers["boxcar_sibling"][rim].mean() < layers["boxcar_sibling"][~covered].mean() - 0.05
 
 
 def test_without_an_effect_no_layer_tells_of_slides(landscape: Landscape) -> None:
-    covered = np.random.default_rng(1).uniform(size=landscape.grid.shape) < 0.3
+    blocks = np.random.default_rng(1).uniform(size=(8, 8)) < 0.3
+    covered = np.kron(blocks, np.ones((8, 8))).astype(bool)
     some, none = event_layers(landscape, covered, 0.0, 5), event_layers(landscape, ~covered, 0.0, 5)
     for name, layer in some.items():
         np.testing.assert_array_equal(layer, none[name])
     told = event_layers(landscape, covered, 0.7, 5)["coherence_loss"]
-    assert drawn_auc(told, np.flatnonzero(covered)) > 0.9
+    assert drawn_auc(told, np.flatnonzero(covered)) > 0.7
     blind = OPTIONS.without_insar()
     assert blind.effects["velocity_absolute"] == 0.0
     area = make_area(blind)
