@@ -161,7 +161,7 @@ def assess_collinearity(table: Table, names: Sequence[str] | None = None) -> Col
 
 def write_collinearity(folder: Path, found: Collinearity) -> None:
     """Write ``correlation.csv``, ``vif.csv`` and ``loadings.csv``; NaN is an empty field."""
-    from susceptibility.tables import write_csv
+    from susceptibility.csv_files import write_csv
 
     loadings = found.loadings
     pairs = [(row, column) for row in range(len(found.names)) for column in range(row)]

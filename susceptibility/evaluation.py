@@ -66,7 +66,7 @@ class SampledRows:
 
     def features(self, draw: int, names: Sequence[str]) -> NDArray[np.float32]:
         """Some of the features of one draw: (row, feature)."""
-        columns = [self.names.index(name) for name in names]
+        columns = np.array([self.names.index(name) for name in names], np.intp)
         stored = np.load(self.path, mmap_mode="r", allow_pickle=False)
         return np.ascontiguousarray(stored[np.ix_(self.positions[draw], columns)])
 

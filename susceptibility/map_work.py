@@ -182,9 +182,11 @@ def _applicability(
         partition for partition in study.partitions if SCHEMES[partition.scheme].is_spatial and partition.draw == 0
     )
     columns = model.preprocessor_.transform(rows.features(0, names))
+    # Some models read numbers of classes, which have no distance.
+    is_class = [column.is_class for column in model.preprocessor_.columns_]
     return ApplicabilityModel(seed=study.design.seed).fit(
-        columns, column_weights(model, weights), np.asarray(first.fold)
-    )  # fmt: skip
+        columns, column_weights(model, weights), np.asarray(first.fold), is_class=is_class
+    )
 
 
 def column_weights(model: SusceptibilityModel, weights: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -12,23 +11,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from susceptibility.bundle import write_bundle
-from susceptibility.classes import ClassTable
 from susceptibility.comparison import paired_difference
 from susceptibility.design import Candidate, Design
-from susceptibility.ensemble import RowPredictions
 from susceptibility.evaluation import (
-    ComparisonRow,
     Evaluation,
-    MetricRow,
     SampledRows,
     evaluate,
     fit_models,
 )
 from susceptibility.explain import AblationRow, ablation_sets, summarize_ablation
-from susceptibility.explanations import FEATURE, Explanation, ImportanceRow, explain_candidates, importance_rows
-from susceptibility.map_work import MappedCandidate, map_candidate
+from susceptibility.explanations import FEATURE, ImportanceRow, explain_candidates, importance_rows
+from susceptibility.map_work import map_candidate
 from susceptibility.metrics import metrics_of
-from susceptibility.models.learner import SusceptibilityModel
+from susceptibility.outcome import Outcome
 from susceptibility.provenance import bundle_of, provenance_of
 from susceptibility.publishing import staged_folder, write_manifest
 from susceptibility.recipe import Recipe, dump_recipe
@@ -41,44 +36,6 @@ logger = logging.getLogger(__name__)
 
 KIND = "susceptibility"
 """What the manifest of a result says it is."""
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """All numbers of a finished study.
-
-    Attributes
-    ----------
-    evaluation
-        Results of all folds.
-    metrics, comparisons, importance, ablation
-        Rows of tables; those of the ablation by candidate.
-    fitted
-        Models of each candidate, one for each draw.
-    explanations
-        By candidate.
-    maps
-        Predictions, classes and where they may be trusted, by candidate.
-    """
-
-    evaluation: Evaluation
-    metrics: tuple[MetricRow, ...]
-    comparisons: tuple[ComparisonRow, ...]
-    importance: tuple[ImportanceRow, ...]
-    ablation: Mapping[Candidate, list[AblationRow]]
-    fitted: Mapping[Candidate, list[SusceptibilityModel]]
-    explanations: Mapping[Candidate, Explanation]
-    maps: Mapping[Candidate, MappedCandidate]
-
-    @property
-    def predictions(self) -> dict[Candidate, RowPredictions]:
-        """Of every unit, by candidate."""
-        return {candidate: mapped.predictions for candidate, mapped in self.maps.items()}
-
-    @property
-    def classes(self) -> dict[Candidate, ClassTable]:
-        """Area and landslides of each class of the map, by candidate."""
-        return {candidate: mapped.classes for candidate, mapped in self.maps.items()}
 
 
 def run_study(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -14,12 +14,10 @@ from susceptibility.design import Candidate
 from susceptibility.inventory import LANDSLIDE
 from susceptibility.models import MODELS
 from susceptibility.models.learner import SusceptibilityModel
+from susceptibility.outcome import Outcome
 from susceptibility.publishing import checksum
 from susceptibility.sampling import NegativeSource
 from susceptibility.study import Study, is_density, negatives_of
-
-if TYPE_CHECKING:
-    from susceptibility.pipeline import Outcome
 
 _PACKAGES = (
     "scarp", "numpy", "scikit-learn", "xgboost-cpu", "xgboost", "lightgbm", "rasterio", "pyproj", "shapely",

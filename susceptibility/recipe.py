@@ -58,7 +58,7 @@ class Recipe(Section):
     inventory: InventorySection = Field(default_factory=InventorySection)
     units: UnitsSection = Field(default_factory=UnitsSection)
     sampling: SamplingSection = Field(default_factory=SamplingSection)
-    models: ModelsSection = Field(default_factory=ModelsSection)  # type: ignore[valid-type]  # made at run time
+    models: ModelsSection = Field(default_factory=ModelsSection)
     validation: ValidationSection = Field(default_factory=ValidationSection)
     explain: ExplainSection = Field(default_factory=ExplainSection)
     map: MapSection = Field(default_factory=MapSection)
@@ -112,8 +112,7 @@ class Recipe(Section):
     @property
     def model_names(self) -> tuple[str, ...]:
         """Models to fit."""
-        names: tuple[str, ...] = self.models.names  # type: ignore[attr-defined]  # made at run time
-        return names
+        return self.models.names
 
     def model_options(self, name: str) -> ModelOptions:
         """Hyperparameters of a model."""
@@ -155,7 +154,7 @@ class Recipe(Section):
             "inventory.mapped_area": self.inventory.mapped_area,
             "inventory.hidden": self.inventory.hidden,
             "units.path": self.units.path,
-            "validation.areas": self.validation.areas and self.validation.areas.path,
+            "validation.areas": None if self.validation.areas is None else self.validation.areas.path,
             "map.profile": self.map.profile,
         }
         return named | {key: path for key, path in optional.items() if path is not None}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field, create_model, model_validator
 
@@ -104,7 +104,9 @@ class MapSection(Section):
         return self
 
 
-class _NamedModels(Section):
+class NamedModels(Section):
+    """``[models]``: which models, and how all of them are fitted."""
+
     names: tuple[Name, ...] = ("logistic_regression", "random_forest", "xgboost")
     impute: Literal["none", "median"] = "none"
     scale: Literal["auto", "none", "standard", "minmax"] = "auto"
@@ -116,7 +118,7 @@ class _NamedModels(Section):
     search: dict[Name, dict[str, tuple[Any, ...]]] = Field(default_factory=dict)
 
     @model_validator(mode="after")
-    def _are_registered(self) -> _NamedModels:
+    def _are_registered(self) -> NamedModels:
         for name in (*self.names, *self.calibration, *self.search):
             if name not in MODELS:
                 raise unusable(f"models among {', '.join(MODELS)}", repr(name))
@@ -130,8 +132,14 @@ class _NamedModels(Section):
         return self
 
 
-# One table of hyperparameters for each registered model, so that a new model needs no change here.
-_model_tables: dict[str, Any] = {
-    name: (model.options, Field(default_factory=model.options)) for name, model in MODELS.items()
-}
-ModelsSection = create_model("ModelsSection", __base__=_NamedModels, **_model_tables)
+if TYPE_CHECKING:
+
+    class ModelsSection(NamedModels):
+        """With a table of hyperparameters for each model."""
+
+else:
+    # One table for each registered model, so that a new model needs no change here.
+    _model_tables: dict[str, Any] = {
+        name: (model.options, Field(default_factory=model.options)) for name, model in MODELS.items()
+    }
+    ModelsSection = create_model("ModelsSection", __base__=NamedModels, **_model_tables)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +16,7 @@ from susceptibility.design import Candidate
 from susceptibility.explain import ShapValues
 from susceptibility.leakage import find_leakage
 from susceptibility.models import MODELS
+from susceptibility.outcome import Outcome
 from susceptibility.partitions import SCHEMES
 from susceptibility.profiles import Profile, profile_across, profile_along, read_lines
 from susceptibility.provenance import context_of, facts_on, known_share, notes_on
@@ -26,9 +26,6 @@ from susceptibility.report import ReportContent, write_report
 from susceptibility.storage import read_raster
 from susceptibility.study import Study, is_density
 from susceptibility.unit_map import UnitMap, painted, write_rasters, write_units_file
-
-if TYPE_CHECKING:
-    from susceptibility.pipeline import Outcome
 
 TARGETS = {"presence": "landslide", "areal_density": "lad", "number_density": "number_density"}
 """Name of the target in joined tables, by that of the recipe."""

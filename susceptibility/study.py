@@ -73,7 +73,7 @@ class Study:
         """(row,) what is predicted, of every unit; NaN where it is unknown. A unit that nothing is said of has none."""
         targets = self.data.targets
         if self.recipe.study.target == "presence":
-            return (targets.labels == LANDSLIDE).astype(np.float64)
+            return np.asarray(targets.labels == LANDSLIDE, np.float64)
         return density_of(self.recipe, self.data)
 
 

@@ -2,33 +2,29 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
-import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from susceptibility.csv_files import is_nan, write_csv
 from susceptibility.dataset import Dataset
 from susceptibility.design import Candidate
 from susceptibility.evaluation import ComparisonRow, Evaluation
 from susceptibility.explanations import ImportanceRow
+from susceptibility.map_work import MappedCandidate
+from susceptibility.models.learner import SusceptibilityModel
+from susceptibility.outcome import Outcome
 from susceptibility.partitions import Partition
+from susceptibility.profiles import Profile
 from susceptibility.publishing import write_text
 from susceptibility.sampling import Sample
 from susceptibility.table import Column, UnitRows, build_table
 from susceptibility.table_files import write_table as write_unit_table
-
-if TYPE_CHECKING:
-    from susceptibility.map_work import MappedCandidate
-    from susceptibility.models.learner import SusceptibilityModel
-    from susceptibility.pipeline import Outcome
-    from susceptibility.profiles import Profile
 
 
 def write_metrics(folder: Path, outcome: Outcome, context: Mapping[str, Any]) -> None:
@@ -214,25 +210,9 @@ def write_profiles(path: Path, profiles: Mapping[str, Profile]) -> None:
     write_csv(path, [{"map": name, **row} for name, profile in profiles.items() for row in profile.rows()])
 
 
-def write_csv(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
-    """Write rows of the same keys; NaN as an empty field."""
-    text = io.StringIO(newline="")
-    writer: csv.DictWriter[str] | None = None
-    for row in rows:
-        if writer is None:
-            writer = csv.DictWriter(text, list(row), lineterminator="\n")
-            writer.writeheader()
-        writer.writerow({key: "" if _is_nan(value) else value for key, value in row.items()})
-    write_text(path, text.getvalue())
-
-
-def _is_nan(value: Any) -> bool:
-    return isinstance(value, float) and math.isnan(value)
-
-
 def _without_nan(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {str(key): _without_nan(entry) for key, entry in value.items()}
     if isinstance(value, list | tuple):
         return [_without_nan(entry) for entry in value]
-    return None if _is_nan(value) else value
+    return None if is_nan(value) else value
