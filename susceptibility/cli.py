@@ -188,6 +188,110 @@ def table(
 
 
 @app.command()
+def predict(
+    result: Annotated[
+        Path, typer.Argument(metavar="OUT", help="Result folder of `susceptibility run`, or a bundle in its model/.")
+    ],
+    output: Annotated[
+        Path,
+        typer.Option(
+            "--output", "-o", help="Map to write, .tif; beside it NAME_std.tif, NAME_applicable.tif, NAME.json."
+        ),
+    ],
+    factors: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder with FEATURE.tif for each feature; FEATURE_legend.csv (number,label) beside a raster of classes."
+        ),
+    ] = None,
+    recipe: Annotated[
+        Path | None, typer.Option(help="Recipe that joins the same features there, instead of --factors.")
+    ] = None,
+    insar: Annotated[
+        Path | None, typer.Option("--insar", help="InSAR result folder whose layers serve as features.")
+    ] = None,
+    model: Annotated[
+        str | None, typer.Option("--model", help="Bundle, MODEL_FEATURESET, where there are several.")
+    ] = None,
+    like: Annotated[
+        Path | None, typer.Option(help="Raster whose grid the map is made on; slope.tif of --factors if left out.")
+    ] = None,
+    overwrite: Overwrite = False,
+    workers: Workers = None,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """A trained model on another area or date: the map, its spread, and what is unlike the training."""
+    from susceptibility.elsewhere import predict_elsewhere
+    from susceptibility.recipe import read_recipe
+
+    _set_up_logging(quiet=quiet, verbose=verbose)
+    with _progress_bars(quiet=quiet) as progress:
+        summary = predict_elsewhere(
+            result,
+            output,
+            factors=factors,
+            recipe=None if recipe is None else read_recipe(recipe, insar=insar),
+            model=model,
+            insar=None if recipe is not None else insar,
+            like=like,
+            overwrite=overwrite,
+            workers=workers,
+            progress=progress,
+        )
+    if not quiet:
+        for line in summary.lines():
+            typer.echo(line)
+
+
+@app.command()
+def track(
+    recipe: Annotated[Path, typer.Argument(metavar="RECIPE", help="Recipe (.toml) with InSAR layers.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Result folder.")],
+    result: Annotated[
+        Path | None,
+        typer.Option(
+            help="Finished run of this recipe; if left out the recipe is run first, and --model must be named."
+        ),
+    ] = None,
+    model: Annotated[
+        str | None, typer.Option("--model", help="Bundle, MODEL_FEATURESET, where there are several.")
+    ] = None,
+    insar: Annotated[Path | None, typer.Option("--insar", help="InSAR result folder, instead of the recipe's.")] = None,
+    every: Annotated[int, typer.Option(min=1, help="Take every so many dates, counted back from the last.")] = 1,
+    least_dates: Annotated[int, typer.Option(min=3, help="Dates that a rate is fitted to at least.")] = 5,
+    threshold: Annotated[
+        float, typer.Option(help="Change of the prediction that counts; name it yourself for densities.")
+    ] = 0.1,
+    overwrite: Overwrite = False,
+    workers: Workers = None,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """Susceptibility through time: one map for each InSAR epoch, what changed, and which layer moved it."""
+    from susceptibility.elsewhere import track_recipe
+    from susceptibility.recipe import read_recipe
+    from susceptibility.tracking import TrackOptions
+
+    _set_up_logging(quiet=quiet, verbose=verbose)
+    options = TrackOptions(least_dates=least_dates, every=every, threshold=threshold)
+    with _progress_bars(quiet=quiet) as progress:
+        lines = track_recipe(
+            read_recipe(recipe, insar=insar),
+            result,
+            output,
+            model=model,
+            options=options,
+            overwrite=overwrite,
+            workers=workers,
+            progress=progress,
+        )
+    if not quiet:
+        for line in lines:
+            typer.echo(line)
+
+
+@app.command()
 def simulate(
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the study.")],
     dem: Annotated[Path | None, typer.Option("--dem", help="Real terrain instead of a simulated one.")] = None,
