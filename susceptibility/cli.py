@@ -201,7 +201,7 @@ def predict(
     factors: Annotated[
         Path | None,
         typer.Option(
-            help="Folder with FEATURE.tif for each feature; FEATURE_legend.csv (number,label) beside a raster of classes."
+            help="Folder with FEATURE.tif for each feature; of classes also FEATURE_legend.csv (number,label)."
         ),
     ] = None,
     recipe: Annotated[
