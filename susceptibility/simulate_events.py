@@ -69,7 +69,7 @@ def simulate_events(output: Path, options: SimulationOptions, events: int, *, ov
 
     Notes
     -----
-    Columns of the table: ``event``, ``x`` and ``y`` (m; areas lie side by side, 4 km apart, which is no place on the map),
+    Columns of the table: ``event``, ``x`` and ``y`` (m; areas are set side by side, which is no place on a map),
     ``area_m2``, ``areal_density`` (share that slides cover), ``usgs_probability`` and means of coherence layers.
     """
     if events < 2:

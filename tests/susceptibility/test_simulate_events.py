@@ -64,7 +64,9 @@ def test_the_recipe_tests_each_event_after_the_other(folder: Path, tmp_path: Pat
     by_event = next(partition for partition in study.partitions if partition.scheme == "events")
     assert by_event.names == ("event event_1", "event event_2")
     events = np.array([row["event"] for row in rows_of(folder)])[study.samples[0].cells]
-    assert all(set(events[by_event.fold == fold]) == {name.removeprefix("event ")} for fold, name in enumerate(by_event.names))
+    assert all(
+        set(events[by_event.fold == fold]) == {name.removeprefix("event ")} for fold, name in enumerate(by_event.names)
+    )
     assert [len(names) for names in study.feature_sets.values()] == [1, 4, 8]
 
 
