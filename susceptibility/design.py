@@ -71,6 +71,8 @@ class Design:
         Name of the metric whose drop is the importance.
     positive_above
         A unit whose density is larger counts as a landslide in metrics of two classes.
+    weighted
+        Whether rows count as many rows of the area as they stand for, in fitting and in scores.
     notes
         What a reader must know of the comparison.
     """
@@ -84,6 +86,7 @@ class Design:
     permutations: int
     score: str
     positive_above: float
+    weighted: bool = False
     notes: tuple[str, ...] = ()
 
     def names(self, feature_set: str) -> tuple[str, ...]:
@@ -128,6 +131,13 @@ def make_design(recipe: Recipe, data: Dataset) -> Design:
         A feature set has no feature, or a model suits none of them.
     """
     task = task_of(recipe)
+    if recipe.study.target == "number_density" and "usgs_2018" in recipe.model_names:
+        raise OptionError(
+            "[models] names",
+            required="models that can learn a number density",
+            found="usgs_2018, which tells the share of the ground that landslides cover",
+            remedy="Leave it out, or choose another [study] target",
+        )
     sets = {name: data.features(columns) for name, columns in recipe.resolved_sets(data).items()}
     plans = {name: _plan(recipe, name, task) for name in recipe.model_names}
     candidates, notes = [], []
@@ -161,6 +171,7 @@ def make_design(recipe: Recipe, data: Dataset) -> Design:
         permutations=recipe.explain.permutations,
         score=recipe.explain.score or ("auc_roc" if task is Task.CLASSIFICATION else "r2"),
         positive_above=0.0 if task is Task.CLASSIFICATION else recipe.validation.positive_above,
+        weighted=recipe.sampling.weighted,
         notes=tuple(notes),
     )
 

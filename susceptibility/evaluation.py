@@ -201,6 +201,7 @@ def evaluate(
                             groups=members,
                         ),
                         partition.draw,
+                        design.weighted,
                     )
                 )
     results = _run(tasks, folder, workers, progress)
@@ -210,8 +211,14 @@ def evaluate(
     return Evaluation(design, folds)
 
 
-def _validate(rows: SampledRows, names: Sequence[str], validate: Callable[..., FoldResult], draw: int) -> FoldResult:
-    return validate(features=rows.features(draw, names), target=rows.samples[draw].target)
+def _validate(
+    rows: SampledRows, names: Sequence[str], validate: Callable[..., FoldResult], draw: int, weighted: bool
+) -> FoldResult:
+    sample = rows.samples[draw]
+    weight = sample.weight if weighted else None
+    return validate(
+        features=rows.features(draw, names), target=sample.target, sample_weight=weight, score_weight=weight
+    )
 
 
 def _members(names: Sequence[str], groups: Mapping[str, str]) -> dict[str, tuple[int, ...]]:
@@ -287,9 +294,17 @@ def fit_models(
     def fit(candidate: Candidate, sample: Sample) -> tuple[SusceptibilityModel, dict[str, float]]:
         features = rows.features(sample.draw, design.names(candidate.feature_set))
         model = design.builder(candidate)(seed_of_draw(design, sample.draw))
-        model.fit(features, sample.target, groups=usable_groups(blocks.get(sample.draw), design))
-        predicted = model.predict(features)
-        return model, score(sample.target, predicted, task=design.task, positive_above=design.positive_above)
+        weight = sample.weight if design.weighted else None
+        groups = usable_groups(blocks.get(sample.draw), design)
+        model.fit(features, sample.target, sample_weight=weight, groups=groups)
+        metrics = score(
+            sample.target,
+            model.predict(features),
+            task=design.task,
+            positive_above=design.positive_above,
+            weight=weight,
+        )
+        return model, metrics
 
     keys = [(candidate, sample) for candidate in design.candidates for sample in rows.samples]
     told = None if progress is None else partial(_tell, progress, len(keys))

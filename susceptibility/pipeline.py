@@ -176,6 +176,7 @@ def _ablation(
         permutations=0,
         score=design.score,
         positive_above=design.positive_above,
+        weighted=design.weighted,
     )
     partitions = [partition for partition in study.partitions if partition.scheme == scheme]
     found = evaluate(

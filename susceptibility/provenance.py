@@ -37,6 +37,12 @@ def notes_on(study: Study) -> list[str]:
             f"classes (AUC and the like) call a unit a landslide where its density is above "
             f"{study.design.positive_above:g}."
         )
+    elif study.design.weighted:
+        notes.append(
+            "Rows are weighted by how many rows of the area they stand for, in fitting and in scores: probabilities are "
+            f"of the area, where {100 * area_prevalence:.2f} % of the usable units are landslides, as far as the "
+            "inventory is complete."
+        )
     else:
         notes.append(
             f"Probabilities are relative: models learned from a sample in which {100 * prevalence:.1f} % of units are "

@@ -14,7 +14,7 @@ from susceptibility.sampling import NegativeSource
 
 SchemeName = Literal["random", "spatial-blocks", "kmeans", "buffered", "events", "north-south", "areas"]
 Calibration = Literal["auto", "none", "sigmoid", "isotonic"]
-Score = Literal["auc_roc", "auc_pr", "brier", "log_loss", "r2", "spearman"]
+Score = Literal["auc_roc", "auc_pr", "brier", "r2", "mse", "mae"]
 
 
 class RingSection(Section):

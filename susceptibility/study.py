@@ -233,7 +233,12 @@ def _block_size(
 
     names = design.names(next(iter(design.feature_sets)))
     found = block_size_from_residuals(
-        data.matrix(sample.cells, names), sample.target, places, task=design.task, seed=recipe.sampling.seed
+        data.matrix(sample.cells, names),
+        sample.target,
+        places,
+        task=design.task,
+        schema=data.features(names),
+        seed=recipe.sampling.seed,
     )
     notes.append(found.note)
     return found.block_size_m
