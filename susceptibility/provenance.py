@@ -39,8 +39,8 @@ def notes_on(study: Study) -> list[str]:
         )
     elif study.design.weighted:
         notes.append(
-            "Rows are weighted by how many rows of the area they stand for, in fitting and in scores: probabilities are "
-            f"of the area, where {100 * area_prevalence:.2f} % of the usable units are landslides, as far as the "
+            "Rows are weighted by how many rows of the area they stand for, in fitting and in scores: probabilities "
+            f"are of the area, where {100 * area_prevalence:.2f} % of the usable units are landslides, as far as the "
             "inventory is complete."
         )
     else:

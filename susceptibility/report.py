@@ -263,8 +263,9 @@ def _comparison_table(comparisons: Sequence[ComparisonRow]) -> str:
         )
     caption = (
         '<p class="small">Paired differences on the same rows and folds, and below them 95 % intervals over places, '
-        "since rows near each other are no independent evidence, and wide enough for folds sharing their training rows. "
-        f"A gain is claimed only where the interval of {title_of_metric(metrics[0])} excludes zero. Of Brier score and RMSE lower is better.</p>"
+        "since rows near each other are no independent evidence, and wide enough for folds that share their training "
+        f"rows. A gain is claimed only where the interval of {title_of_metric(metrics[0])} excludes zero. Of Brier "
+        "score and RMSE lower is better.</p>"
     )
     header = ["features", "folds", "model", *map(title_of_metric, metrics), "verdict"]
     return table(header, rows) + caption
