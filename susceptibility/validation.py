@@ -19,7 +19,6 @@ from susceptibility.comparison import Difference, Verdict, paired_difference
 from susceptibility.curves import SHARES, rate_curve
 from susceptibility.errors import InputError
 from susceptibility.metrics import fixed_threshold, score
-from susceptibility.models import Classifier
 from susceptibility.models.folds import inner_folds
 from susceptibility.partitions import Partition, default_block_size, partition_cells, partition_rows
 from susceptibility.schema import Task
@@ -41,7 +40,6 @@ __all__ = [
     "cross_validate",
     "default_block_size",
     "fit_rows",
-    "landslide_probability",
     "paired_difference",
     "partition_cells",
     "partition_rows",
@@ -293,11 +291,6 @@ def predicted_values(model: object, features: NDArray[np.float32]) -> NDArray[np
     if hasattr(model, "predict_proba"):
         return np.asarray(cast(Any, model).predict_proba(features)[:, 1], np.float64)
     return np.asarray(cast(Learner, model).predict(features), np.float64)
-
-
-def landslide_probability(estimator: Classifier, features: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Probability of a landslide in each cell, (cell,), from its (cell, feature) features."""
-    return predicted_values(estimator, features)
 
 
 def cross_validate(

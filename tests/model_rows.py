@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
 import numpy as np
 
+from susceptibility.models import MODELS, SusceptibilityModel
 from susceptibility.schema import FeatureSchema
 
 SCHEMA = (
@@ -38,3 +43,14 @@ def draw_rows(rows: int = 400, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
         ]
     ).astype(np.float32)
     return X, (rng.uniform(size=rows) < true_probability(X)).astype(np.uint8)
+
+
+def builder_of(model: str, features: int, **options: Any) -> Callable[[int], SusceptibilityModel]:
+    """Make unfitted models of so many quantities from seeds"""
+    definition = MODELS[model]
+    schema = tuple(FeatureSchema(f"x{number}") for number in range(features))
+    return partial(_model, model, definition.options(**options), schema)
+
+
+def _model(name: str, options: Any, schema: tuple[FeatureSchema, ...], seed: int) -> SusceptibilityModel:
+    return SusceptibilityModel(MODELS[name], options, schema, seed=seed)

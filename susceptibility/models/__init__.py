@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from susceptibility.models.boosting import LightGBMOptions, XGBoostOptions
 from susceptibility.models.calibration import CalibrationOptions
-from susceptibility.models.definition import Classifier, ModelDefinition, ModelOptions
+from susceptibility.models.definition import ModelDefinition, ModelOptions
 from susceptibility.models.forest import RandomForestOptions
 from susceptibility.models.frequency import FrequencyRatioOptions
 from susceptibility.models.learner import SusceptibilityModel, check_setting
@@ -23,7 +23,6 @@ __all__ = [
     "DEFAULT_MODELS",
     "MODELS",
     "CalibrationOptions",
-    "Classifier",
     "FrequencyRatioOptions",
     "LightGBMOptions",
     "LinearSvmOptions",

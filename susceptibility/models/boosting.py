@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
-from susceptibility.models.definition import BOTH_TASKS, Classifier, ModelDefinition, ModelOptions, Storage, Training
+from susceptibility.models.definition import BOTH_TASKS, ModelDefinition, ModelOptions, Storage, Training
 from susceptibility.schema import Task
 
 
@@ -78,13 +78,12 @@ def _arguments(options: XGBoostOptions, seed: int) -> dict[str, Any]:
     }
 
 
-def _make(options: XGBoostOptions, seed: int) -> Classifier:
+def _make(options: XGBoostOptions, seed: int) -> Any:
     from xgboost import XGBClassifier
 
-    booster: Classifier = XGBClassifier(
+    return XGBClassifier(
         objective="binary:logistic", scale_pos_weight=options.scale_pos_weight, **_arguments(options, seed)
     )
-    return booster
 
 
 def _fit(options: XGBoostOptions, training: Training) -> Any:
@@ -118,7 +117,6 @@ XGBOOST = ModelDefinition(
     "mean gain, normalised",
     Storage.XGBOOST,
     tasks=BOTH_TASKS,
-    make=_make,
 )
 
 

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
-from susceptibility.errors import OptionError
 from susceptibility.schema import FeatureSchema, Task
 
 BOTH_TASKS = frozenset(Task)
@@ -21,18 +20,6 @@ class ModelOptions(BaseModel):
     """Hyperparameters of a model, as keys of its table in a recipe."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Classifier(Protocol):
-    """The part of scikit-learn's protocol that a bare classifier has."""
-
-    def fit(self, X: NDArray[np.float32], y: NDArray[np.uint8], /) -> Any:
-        """Learn from features (cell, feature) and targets (cell,), 1 where there is a landslide."""
-        ...
-
-    def predict_proba(self, X: NDArray[np.float32], /) -> NDArray[np.floating[Any]]:
-        """Probability of each class: (cell, class), the landslide class last."""
-        ...
 
 
 class Storage(StrEnum):
@@ -145,26 +132,3 @@ class ModelDefinition:
     importance_is_slope: bool = False
     required_features: Callable[[Any], tuple[str, ...]] = _no_features
     restore: Callable[[tuple[FeatureSchema, ...], Any], Any] | None = None
-    make: Callable[[Any, int], Classifier] | None = None
-
-    def build(self, options: Any, seed: int) -> Classifier:
-        """Make an unfitted bare classifier of an instance of `options` and a seed, scaling included where needed."""
-        if self.make is None:
-            raise OptionError(
-                self.name,
-                required="a model that has a bare classifier",
-                found="one that has none",
-                remedy="Choose another",
-            )
-        classifier = self.make(options, seed)
-        if not self.needs_scaling:
-            return classifier
-        from sklearn.pipeline import make_pipeline
-        from sklearn.preprocessing import StandardScaler
-
-        pipeline: Classifier = make_pipeline(StandardScaler(), classifier)
-        return pipeline
-
-    def native_importance(self, fitted: Any) -> NDArray[np.float64]:
-        """Importance of each column of a fitted bare classifier, (column,)."""
-        return self.importance(fitted[-1] if self.needs_scaling else fitted)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from susceptibility.errors import OptionError
-from susceptibility.models.definition import BOTH_TASKS, Classifier, ModelDefinition, ModelOptions, Storage, Training
+from susceptibility.models.definition import BOTH_TASKS, ModelDefinition, ModelOptions, Storage, Training
 from susceptibility.schema import Task
 
 Criterion = Literal["gini", "entropy", "squared_error", "absolute_error"]
@@ -62,15 +62,6 @@ def _arguments(options: RandomForestOptions, task: Task, seed: int) -> dict[str,
     }
 
 
-def _make(options: RandomForestOptions, seed: int) -> Classifier:
-    from sklearn.ensemble import RandomForestClassifier
-
-    forest: Classifier = RandomForestClassifier(
-        class_weight="balanced" if options.balanced else None, **_arguments(options, Task.CLASSIFICATION, seed)
-    )
-    return forest
-
-
 def _fit(options: RandomForestOptions, training: Training) -> Any:
     from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
 
@@ -104,5 +95,4 @@ RANDOM_FOREST = ModelDefinition(
     "mean decrease in impurity",
     Storage.SKOPS,
     tasks=BOTH_TASKS,
-    make=_make,
 )

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from susceptibility.models.definition import Classifier, ModelDefinition, ModelOptions, Storage, Training
+from susceptibility.models.definition import ModelDefinition, ModelOptions, Storage, Training
 from susceptibility.models.linear import linear_score, logistic
 
 
@@ -23,24 +23,21 @@ class LogisticRegressionOptions(ModelOptions):
     balanced: bool = False
 
 
-def _make(options: LogisticRegressionOptions, seed: int) -> Classifier:
+def _make(options: LogisticRegressionOptions, seed: int) -> Any:
     from sklearn.linear_model import LogisticRegression
 
-    classifier: Classifier = LogisticRegression(
+    return LogisticRegression(
         C=options.inverse_regularisation,
         max_iter=options.iterations,
         tol=1e-6,  # of the gradient; scikit-learn's default leaves errors in the third digit of coefficients
         random_state=seed,
     )
-    return classifier
 
 
 def _fit(options: LogisticRegressionOptions, training: Training) -> Any:
     rows = training.balanced() if options.balanced else training
     # In single precision the solver stops before its tolerance is met.
-    return _make(options, rows.seed).fit(  # type: ignore[call-arg]
-        rows.X.astype(np.float64), rows.y, sample_weight=rows.weight
-    )
+    return _make(options, rows.seed).fit(rows.X.astype(np.float64), rows.y, sample_weight=rows.weight)
 
 
 def _score(fitted: Any, X: NDArray[np.float32]) -> NDArray[np.float64]:
@@ -62,5 +59,4 @@ LOGISTIC_REGRESSION = ModelDefinition(
     Storage.SKOPS,
     needs_scaling=True,
     importance_is_slope=True,
-    make=_make,
 )

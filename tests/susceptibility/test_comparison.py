@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import math
-from functools import partial
 from typing import Any
 
 import numpy as np
 import pytest
+from model_rows import builder_of
 from numpy.typing import NDArray
 
 from susceptibility.comparison import decisive_metric, paired_difference, spread_over_folds
 from susceptibility.leakage import find_leakage
 from susceptibility.metrics import METRICS
-from susceptibility.models import MODELS
 from susceptibility.schema import Task
 from susceptibility.validation import FoldResult, cross_validate, partition_rows
 
@@ -219,9 +218,7 @@ def clustered() -> tuple[Array, Array]:
 
 
 def scored(features: Array, coordinates_m: Array, target: Array, model: str) -> dict[str, list[FoldResult]]:
-    definition = MODELS[model]
-    options = definition.options(trees=40) if "trees" in definition.options.model_fields else definition.options()
-    build = partial(definition.build, options)
+    build = builder_of(model, features.shape[1], **({} if model == "logistic_regression" else {"trees": 40}))
     return {
         scheme: cross_validate(
             build,

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from model_rows import builder_of
 from numpy.typing import NDArray
 
 from susceptibility.curves import SHARES, rate_curve
@@ -292,14 +293,13 @@ def test_the_scaler_is_fitted_within_the_fold() -> None:
     made: list[Any] = []
 
     def build(seed: int) -> Any:
-        definition = MODELS["logistic_regression"]
-        made.append(definition.build(definition.options(), seed))
+        made.append(builder_of("logistic_regression", 2)(seed))
         return made[-1]
 
     validate_fold(build, features, target, partition, 0)
-    scaler = made[0][0]
-    np.testing.assert_allclose(scaler.mean_, features[partition.fold != 0].mean(axis=0), atol=1e-5)
-    assert (np.abs(scaler.mean_) < 1.0).all()
+    mean = made[0].preprocessor_.centre_
+    np.testing.assert_allclose(mean, features[partition.fold != 0].mean(axis=0), atol=1e-5)
+    assert (np.abs(mean) < 1.0).all()
 
 
 @pytest.mark.parametrize("model", ["logistic_regression", "random_forest", "xgboost"])
@@ -308,9 +308,7 @@ def test_what_lies_in_the_tested_fold_does_not_change_predictions_elsewhere(mode
     rng = np.random.default_rng(2)
     features = rng.normal(size=(150, 3)).astype(np.float32)
     partition = partition_cells("random", coordinates_m, target, folds=3)
-    definition = MODELS[model]
-    options = definition.options(trees=10) if "trees" in definition.options.model_fields else definition.options()
-    build = partial(definition.build, options)
+    build = builder_of(model, 3, **({} if model == "logistic_regression" else {"trees": 10}))
     tested = partition.fold == 1
     shuffled_target = target.copy()
     shuffled_target[tested] = rng.permutation(target[tested])
@@ -323,8 +321,7 @@ def test_cross_validation_does_not_depend_on_the_number_of_workers() -> None:
     coordinates_m, target = scattered(150)
     features = np.random.default_rng(3).normal(size=(150, 3)).astype(np.float32)
     partitions = [partition_cells("random", coordinates_m, target, folds=3, repeat=repeat) for repeat in range(2)]
-    definition = MODELS["xgboost"]
-    build = partial(definition.build, definition.options(trees=20))
+    build = builder_of("xgboost", 3, trees=20)
     one, two = (
         cross_validate(build, features, target, partitions, permutations=2, workers=workers) for workers in (1, 2)
     )
@@ -342,8 +339,7 @@ def test_a_model_that_knows_the_coordinates_shines_at_random_and_fails_in_space(
     patch = (coordinates_m // 625.0).astype(int)
     patches = rng.uniform(size=(16, 16)) < 0.5
     target = patches[patch[:, 0], patch[:, 1]].astype(np.uint8)
-    definition = MODELS["random_forest"]
-    build = partial(definition.build, definition.options(trees=40))
+    build = builder_of("random_forest", 2, trees=40)
 
     def mean_auc(scheme: str) -> float:
         partitions = [partition_cells(scheme, coordinates_m, target, folds=4, block_size_m=3000.0)]
@@ -444,8 +440,7 @@ def test_thresholds_of_a_model_that_remembers_its_rows_need_inner_folds() -> Non
     coordinates_m, features, target = learned_rows(600)
     target = (np.random.default_rng(5).uniform(size=600) < 0.3 * features[:, 0]).astype(np.uint8)
     partition = partition_cells("random", coordinates_m, target)
-    definition = MODELS["random_forest"]
-    build = partial(definition.build, definition.options(trees=40))
+    build = builder_of("random_forest", features.shape[1], trees=40)
     values = {
         rows: np.mean([
             validate_fold(build, features, target, partition, fold, threshold_rows=rows).metrics["sensitivity_chosen"]
@@ -516,8 +511,12 @@ def test_weights_reach_a_classifier_of_scikit_learn() -> None:
     coordinates_m, features, target = learned_rows()
     partition = partition_cells("random", coordinates_m, target)
     weight = np.where(target == 1, 1.0, 9.0)
-    definition = MODELS["logistic_regression"]
-    build = partial(definition.build, definition.options())
+
+    def build(seed: int) -> Any:
+        from sklearn.linear_model import LogisticRegression
+
+        return LogisticRegression(random_state=seed)
+
     plain, weighted = (
         validate_fold(build, features, target, partition, 0, sample_weight=each) for each in (None, weight)
     )
