@@ -305,6 +305,12 @@ def simulate(
     road_effect: Annotated[float, typer.Option(help="The same of the distance to roads.")] = 0.0,
     fault_effect: Annotated[float, typer.Option(help="The same of the distance to faults.")] = -0.3,
     rock_effect: Annotated[float, typer.Option(help="Log-odds between the weakest and the strongest rock.")] = 0.8,
+    insar_effect: Annotated[
+        bool, typer.Option(help="Whether InSAR tells of landslides; without, a gain from it would be a fault.")
+    ] = True,
+    events: Annotated[
+        int | None, typer.Option(min=2, help="Several earthquakes, each in an area of its own, and a table of all.")
+    ] = None,
     size: Annotated[int, typer.Option("--size", min=16, help="Rows and columns of a simulated terrain.")] = 200,
     seed: Annotated[int, typer.Option("--seed", min=0, help="The same seed gives the same study.")] = 1,
     overwrite: Overwrite = False,
@@ -312,7 +318,9 @@ def simulate(
     verbose: Verbose = False,
 ) -> None:
     """A study whose generating model is known, ready to run: terrain, rate, inventory, recipe, and the truth."""
+    from susceptibility.errors import OptionError
     from susceptibility.simulate import SimulationOptions, simulate_study
+    from susceptibility.simulate_events import simulate_events
 
     _set_up_logging(quiet=quiet, verbose=verbose)
     options = SimulationOptions(
@@ -328,7 +336,14 @@ def simulate(
         fault_effect=fault_effect,
         rock_effect=rock_effect,
     )
-    written = simulate_study(output, options, dem=dem, velocity=velocity, overwrite=overwrite)
+    if not insar_effect:
+        options = options.without_insar()
+    if events is None:
+        written = simulate_study(output, options, dem=dem, velocity=velocity, overwrite=overwrite)
+    elif dem is None and velocity is None:
+        written = simulate_events(output, options, events, overwrite=overwrite)
+    else:
+        raise OptionError("--events", required="simulated terrain", found="--dem or --velocity", remedy="Drop one")
     if not quiet:
         typer.echo(written)
 

@@ -34,6 +34,8 @@ _RATES: NDArray[np.float64] = np.linspace(0.0, 1.0, 201)
 
 def title_of(feature_set: str) -> str:
     """How a feature set is called in pictures and pages."""
+    if feature_set.startswith("without_"):
+        return feature_set.replace("_", " ").replace("insar", "InSAR")
     return feature_set.replace("_insar", " + InSAR").replace("_", " ")
 
 
