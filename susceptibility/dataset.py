@@ -26,6 +26,9 @@ RowValues = Callable[[Rows], NDArray[Any]]
 
 ROWS_AT_ONCE = 65_536
 
+OBSERVATION_STATISTICS = frozenset({"sigma", "count", "valid_share"})
+"""Statistics of InSAR layers that tell how well a unit is observed, not how it moves; they are no features."""
+
 
 @dataclass(frozen=True, slots=True)
 class Targets:

@@ -1,8 +1,14 @@
-"""A table that others have made, one row for each mapping unit, as a `Dataset`."""
+"""A table that others have made, one row for each mapping unit, as a `Dataset`.
+
+One that `susceptibility table` or a run has written says what its columns are, so that none of them has to be named but
+the target: other targets and what tells how well a unit is observed are no features, and classes are classes.
+"""
 
 from __future__ import annotations
 
+import json
 import logging
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,15 +16,16 @@ import numpy as np
 from affine import Affine
 from numpy.typing import NDArray
 
-from insar.grid import Grid
+from insar.grid import Grid, same_crs
 from susceptibility.categories import sorted_labels
-from susceptibility.dataset import Dataset, Targets, row_values
+from susceptibility.dataset import OBSERVATION_STATISTICS, Dataset, RowValues, Targets, row_values
 from susceptibility.density import SQUARE_METRES_PER_KM2
 from susceptibility.errors import InputError, MissingInputError, OptionError
 from susceptibility.inventory import ABSENCE, LANDSLIDE, UNLABELLED
 from susceptibility.inventory_files import FALSE_WORDS, TRUE_WORDS
 from susceptibility.projection import known_crs, utm_crs
 from susceptibility.schema import FeatureSchema
+from susceptibility.table_files import METADATA_KEY, sidecar_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -29,6 +36,11 @@ logger = logging.getLogger(__name__)
 
 SUFFIXES = (".csv", ".csv.gz", ".parquet")
 _DEGREES = 360.0
+_POLE_DEG = 90.0
+_POINT_DEG = 1e-6  # side of the cell that stands for a place
+
+Described = Mapping[str, Mapping[str, Any]]
+"""What a table of our own says of each of its columns, by name; nothing of a table that others have made."""
 
 
 def read_given_table(source: TableSection) -> Dataset:
@@ -52,41 +64,43 @@ def read_given_table(source: TableSection) -> Dataset:
         It lacks a column that is named, or has none left to predict from.
     """
     table = _read(source.path)
+    described = _description(source, table)
     places, crs = _places(source, table)
     count = table.num_rows
-    schema, columns = _features(source, table)
-    members = {feature.name: (feature.name,) for feature in schema}
-    sigma = {feature: row_values(_numbers(source, table, column)) for feature, column in source.sigma.items()}
-    for feature in sigma:
-        if feature not in members:
-            raise _no_column(source, feature, "sigma", members)
+    schema, columns = _features(source, table, described)
+    area_name = source.area_m2 or ("area_m2" if "area_m2" in described else None)
     area = np.full(count, np.nan)
-    if source.area_m2 is not None:
-        area = _numbers(source, table, source.area_m2)
-        if not (area > 0.0).all():
+    if area_name is not None:
+        area = _numbers(source, table, area_name)
+        has_area = np.isfinite(area) & (area > 0.0)
+        if not has_area.all():
             raise InputError(
-                f"{source.path}, column {source.area_m2!r}",
+                f"{source.path}, column {area_name!r}",
                 required="an area above 0 in every row",
-                found=f"{int((~(area > 0.0)).sum())} rows without",
+                found=f"{int((~has_area).sum())} rows without",
                 remedy="Leave these rows out, or the key 'area_m2'",
             )
-    targets, notes = _targets(source, table, area)
-    if source.area_m2 is None:
+    targets, notes = _targets(source, table, area, is_area_known=area_name is not None)
+    if area_name is None:
         notes = (*notes, "The table names no areas: each unit counts as 1 km2 where shares of the area are stated.")
+    number = np.arange(1, count + 1, dtype=np.int64)
+    if described.get("unit", {}).get("role") == "unit":
+        number = _numbers(source, table, "unit").astype(np.int64)
     return Dataset(
         kind="table",
         crs=crs,
         count=count,
         schema=schema,
         columns={name: row_values(values) for name, values in columns.items()},
-        sigma=sigma,
-        members=members,
+        sigma=_sigma(source, table, described, columns),
+        members={feature.name: (feature.name,) for feature in schema},
         targets=targets,
         area_m2=row_values(area),
-        number=row_values(np.arange(1, count + 1, dtype=np.int64)),
+        number=row_values(number),
         places=places.__getitem__,
         geometry=lambda rows: _points(places[rows]),
-        notes=notes,
+        is_absolute=frozenset(name for name in columns if _is_absolute(name, described)),
+        notes=(*notes, *_separating(schema, columns, targets)),
     )
 
 
@@ -109,10 +123,12 @@ def _read(path: Path) -> pa.Table:
         )
     try:
         if path.name.lower().endswith(".parquet"):
-            return pyarrow.parquet.read_table(path)
-        # "NA" and its like are words that programs write for what is not known.
-        options = pyarrow.csv.ConvertOptions(strings_can_be_null=True)
-        return pyarrow.csv.read_csv(path, convert_options=options)
+            # By its file: pandas' own columns of row numbers are left where they are.
+            table = pyarrow.parquet.ParquetFile(path).read()
+        else:
+            # "NA" and its like are words that programs write for what is not known.
+            options = pyarrow.csv.ConvertOptions(strings_can_be_null=True)
+            table = pyarrow.csv.read_csv(path, convert_options=options)
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         raise InputError(
             path,
@@ -120,6 +136,67 @@ def _read(path: Path) -> pa.Table:
             found=str(error),
             remedy="Open it and mend the line named",
         ) from error
+    twice = sorted({name for name in table.column_names if table.column_names.count(name) > 1})
+    if twice or table.num_rows == 0:
+        raise InputError(
+            path,
+            required="columns of different names, and at least one row",
+            found=f"{', '.join(map(repr, twice))} twice" if twice else "no row",
+            remedy="Correct the table",
+        )
+    return table
+
+
+def _description(source: TableSection, table: pa.Table) -> Described:
+    """What a table that this package has written says of its columns; empty for another."""
+    content = (table.schema.metadata or {}).get(METADATA_KEY.encode())
+    sidecar = sidecar_of(source.path)
+    if content is None and sidecar.is_file():
+        content = sidecar.read_bytes()
+    if content is None:
+        return {}
+    try:
+        whole = json.loads(content)
+        described = {column["name"]: column for column in whole["columns"] if column["name"] in table.column_names}
+        crs = whole["crs"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise InputError(
+            source.path,
+            required="a description of its columns, as `susceptibility table` writes it",
+            found=f"a broken one: {error}",
+            remedy="Write the table again",
+        ) from error
+    if not same_crs(crs, known_crs(source.crs)):
+        raise OptionError(
+            "[table] crs", required=f"{crs}, as {source.path} says", found=source.crs, remedy="Correct the key"
+        )
+    return described
+
+
+def _sigma(
+    source: TableSection, table: pa.Table, described: Described, columns: Mapping[str, Any]
+) -> dict[str, RowValues]:
+    """Standard deviation of each feature that has one, by the feature's name."""
+    named = {
+        f"{name.removesuffix('_sigma')}_mean": name
+        for name, column in described.items()
+        if column.get("statistic") == "sigma" and f"{name.removesuffix('_sigma')}_mean" in columns
+    } | source.sigma
+    for feature in named:
+        if feature not in columns:
+            raise _no_column(source, feature, "sigma", columns)
+    found = {}
+    for feature, name in named.items():
+        values = _numbers(source, table, name)
+        _refuse_negative(source, name, values)
+        found[feature] = row_values(values)
+    return found
+
+
+def _is_absolute(name: str, described: Described) -> bool:
+    """Whether a column of our own holds absolute values of a layer, by the name that it was given for that."""
+    column = described.get(name, {})
+    return column.get("group") == "insar" and name.removesuffix(f"_{column.get('statistic')}").endswith("_absolute")
 
 
 def _places(source: TableSection, table: pa.Table) -> tuple[NDArray[np.float64], str]:
@@ -134,15 +211,16 @@ def _places(source: TableSection, table: pa.Table) -> tuple[NDArray[np.float64],
             remedy="Leave these rows out",
         )
     middle = places.mean(axis=0)
-    here = Grid(1, 1, Affine.translation(*middle), crs)
+    here = Grid(1, 1, Affine(_POINT_DEG, 0.0, middle[0], 0.0, -_POINT_DEG, middle[1]), crs)
     if here.is_metric:
         return places, crs
-    if not here.is_geographic or np.abs(places).max() > _DEGREES:
+    longest, highest = np.abs(places).max(axis=0)
+    if not here.is_geographic or longest > _DEGREES or highest > _POLE_DEG:
         raise InputError(
             source.path,
             required="coordinates in degrees, or in a projected system in metres that is not Web Mercator",
             found=f"{crs}, with places around {middle[0]:g}, {middle[1]:g}",
-            remedy="Correct [table] crs, or project the table",
+            remedy="Correct [table] crs, x and y (longitude and latitude), or project the table",
         )
     import pyproj
 
@@ -152,10 +230,13 @@ def _places(source: TableSection, table: pa.Table) -> tuple[NDArray[np.float64],
 
 
 def _features(
-    source: TableSection, table: pa.Table
+    source: TableSection, table: pa.Table, described: Described
 ) -> tuple[tuple[FeatureSchema, ...], dict[str, NDArray[np.float32]]]:
     used = {source.x, source.y, *source.targets.values(), *source.sigma.values(), *source.leave_out}
     used |= {source.area_m2} if source.area_m2 is not None else set()
+    answers = {name for name, column in described.items() if column.get("role") == "target"}
+    used |= answers | {name for name, column in described.items() if column.get("role") == "unit"}
+    used |= {name for name, column in described.items() if column.get("statistic") in OBSERVATION_STATISTICS}
     names = source.features or [name for name in table.column_names if name not in used and _is_numeric(table, name)]
     names = [*dict.fromkeys([*names, *source.classes])]
     if not names:
@@ -165,7 +246,7 @@ def _features(
             found="none besides places and targets",
             remedy="Name them",
         )
-    leaking = sorted(set(names) & set(source.targets.values()))
+    leaking = sorted(set(names) & (answers | set(source.targets.values())))
     if leaking:
         raise OptionError(
             "[table] features",
@@ -179,15 +260,38 @@ def _features(
             raise _no_column(source, name, "leave_out, groups or units", table.column_names)
     schema, columns = [], {}
     for name in names:
+        said: Mapping[str, Any] = described.get(name, {})
         classes: tuple[str, ...] = ()
-        if name in source.classes:
+        if name in source.classes or said.get("unit") == "class":
             columns[name], classes = _codes(source, table, name)
         else:
             columns[name] = _numbers(source, table, name).astype(np.float32)
-        unit = "class" if classes else source.units.get(name, "")
-        group = group_of.get(name, "table")
-        schema.append(FeatureSchema(name, unit, group, f"{name} of {source.path.name}", classes=classes))
+        unit = "class" if classes else source.units.get(name, said.get("unit", ""))
+        group = group_of.get(name, said.get("group", "table"))
+        description = said.get("description", f"{name} of {source.path.name}")
+        schema.append(FeatureSchema(name, unit, group, description, said.get("sign"), classes))
     return tuple(schema), columns
+
+
+def _separating(
+    schema: tuple[FeatureSchema, ...], columns: Mapping[str, NDArray[np.float32]], targets: Targets
+) -> tuple[str, ...]:
+    """Tell of quantities that part landslides from others without a miss, as a count of landslides does."""
+    names = []
+    for feature in schema:
+        values = columns[feature.name]
+        sides = [values[(targets.labels == label) & np.isfinite(values)] for label in (LANDSLIDE, ABSENCE)]
+        if feature.is_class or any(side.size == 0 for side in sides):
+            continue
+        (low, high), (least, most) = ((side.min(), side.max()) for side in sides)
+        if low > most or high < least:
+            names.append(feature.name)
+    if not names:
+        return ()
+    return (
+        f"These features part units with landslides from all others without a miss: {', '.join(names)}. If they were "
+        "counted or measured from the landslides themselves, the scores mean nothing: name them in [table] leave_out.",
+    )
 
 
 def _codes(source: TableSection, table: pa.Table, name: str) -> tuple[NDArray[np.float32], tuple[str, ...]]:
@@ -202,8 +306,21 @@ def _label(value: Any) -> str:
     return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
 
 
-def _targets(source: TableSection, table: pa.Table, area: NDArray[np.float64]) -> tuple[Targets, tuple[str, ...]]:
+def _targets(
+    source: TableSection, table: pa.Table, area: NDArray[np.float64], *, is_area_known: bool
+) -> tuple[Targets, tuple[str, ...]]:
     notes = []
+    for key in ("landslide_area_m2", "number"):
+        if getattr(source, key) is not None and not is_area_known:
+            raise OptionError(
+                f"[table] {key}",
+                required="'area_m2' beside it, the area of each unit",
+                found="none",
+                remedy="Name the column of areas",
+            )
+    for key in ("areal_density", "landslide_area_m2", "number"):
+        if getattr(source, key) is not None:
+            _refuse_negative(source, getattr(source, key), _numbers(source, table, getattr(source, key)))
     density = number = None
     if source.areal_density is not None:
         density = _numbers(source, table, source.areal_density)
@@ -268,6 +385,17 @@ def _truth(source: TableSection, table: pa.Table, name: str) -> tuple[NDArray[np
             remedy="Correct the column",
         )
     return np.array([word in TRUE_WORDS for word in words]), np.array([word is not None for word in words])
+
+
+def _refuse_negative(source: TableSection, name: str, values: NDArray[np.float64]) -> None:
+    wrong = (values < 0.0) | np.isinf(values)
+    if wrong.any():
+        raise InputError(
+            f"{source.path}, column {name!r}",
+            required="numbers from 0 on",
+            found=f"{int(wrong.sum())} below 0 or infinite, such as {values[wrong][0]:g}",
+            remedy="Write what is not known as an empty field",
+        )
 
 
 def _numbers(source: TableSection, table: pa.Table, name: str) -> NDArray[np.float64]:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from susceptibility.burning import point_cells
 from susceptibility.coverage import mapped_cells
-from susceptibility.dataset import Dataset, RowValues, Targets, row_values
+from susceptibility.dataset import OBSERVATION_STATISTICS, Dataset, RowValues, Targets, row_values
 from susceptibility.density import density_of_units
 from susceptibility.features import Feature, FeatureStore, elevation_of, inventory_of, join_features, study_grid
 from susceptibility.inventory import ABSENCE, LANDSLIDE, UNLABELLED, Inventory, InventoryCensus, rasterize_inventory
@@ -27,9 +27,6 @@ if TYPE_CHECKING:
     from susceptibility.recipe import Recipe
 
 logger = logging.getLogger(__name__)
-
-_NOT_FEATURES = {"sigma", "count", "valid_share"}
-"""Statistics of InSAR layers that tell how well a unit is observed, not how it moves."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +72,11 @@ def join_dataset(recipe: Recipe, work: Path, progress: Progress | None = None) -
         from susceptibility.given_table import read_given_table
 
         data = read_given_table(recipe.table)
-        return Joined(data, None, np.ones(data.count, np.bool_), None)
+        observed = np.ones(data.count, np.bool_)
+        if recipe.study.target == "presence":
+            # A row that says neither that there is a landslide nor that there is none is no row without.
+            observed = data.targets.labels != UNLABELLED
+        return Joined(data, None, observed, None)
     grid = study_grid(recipe)
     logger.info("study grid: %d x %d cells of %g x %g m, %s", *grid.shape, *grid.resolution, grid.crs)
     inventory = inventory_of(recipe, grid)
@@ -175,7 +176,7 @@ def _larger_units(
         values = np.asarray(column.read(slice(0, units.count)), np.float32)
         if column.statistic == "sigma":
             sigma[f"{feature.name}_mean"] = values
-        if column.statistic in _NOT_FEATURES:
+        if column.statistic in OBSERVATION_STATISTICS:
             continue
         columns[column.name] = values
         schema.append(_schema_of(feature, column))
