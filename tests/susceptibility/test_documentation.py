@@ -1,4 +1,4 @@
-"""The documentation names every key of a recipe with its default, every file of a result, and no command there is not."""
+"""The documentation names every key of a recipe with its default, every model, scheme and score, and real commands."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 from typing import Any, get_args, get_origin
 
+import numpy as np
 import pytest
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
@@ -114,3 +115,22 @@ def test_commands_in_the_documentation_exist(page):
         assert name in group.commands, f"{page}: susceptibility {name}"
         known = {option for parameter in group.commands[name].params for option in parameter.opts}
         assert set(options) <= known, f"{page}: susceptibility {name} {set(options) - known}"
+
+
+def test_examples_in_python_run(tmp_path):
+    from susceptibility.bundle import Bundle, write_bundle
+
+    def example(page: str) -> str:
+        (block,) = re.findall(r"```python\n(.*?)```", (DOCS / page).read_text(encoding="utf-8"), flags=re.DOTALL)
+        return block
+
+    names: dict[str, Any] = {}
+    exec(compile(example("models.md"), "models.md", "exec"), names)
+    X, y, model = names["X"], names["y"], names["model"]
+    assert ((names["probability"] > 0.5) == y).all()
+    write_bundle(tmp_path / "bundle", Bundle.of([model], title="example", feature_set="example", training=X))
+    names = {"folder": tmp_path / "bundle"}
+    exec(compile(example("maps.md"), "maps.md", "exec"), names)
+    assert names["names"] == ["slope", "rock"]
+    assert np.isnan(names["predictions"]).all()
+    assert np.array_equal(names["bundle"].models[0].predict(X), model.predict(X))
