@@ -48,7 +48,8 @@ def test_simulate_then_run_prints_the_report(susceptibility: Command, tmp_path: 
     text = recipe.read_text().replace(
         "[sampling]", '[models]\nnames = ["logistic_regression"]\n\n[sampling]\nrepeats = 1'
     )
-    recipe.write_text(text.replace("[validation]", "[validation]\nfolds = 3"), encoding="utf-8")
+    text += "folds = 2\n[explain]\npermutations = 0\nshap = false\ndependence = false\n[map]\napplicability = false\n"
+    recipe.write_text(text, encoding="utf-8")
     ended = susceptibility("run", recipe, "-o", tmp_path / "out", "--workers", "1")
     assert (ended.code, ended.err) == (0, "")
     assert ended.out.strip() == str(tmp_path / "out" / "report.html")
