@@ -132,7 +132,7 @@ class Dataset:
 
     def matrix(self, rows: Rows, names: Sequence[str]) -> NDArray[np.float32]:
         """Values (row, feature) of some rows; infinite counts as unknown."""
-        size = rows.stop - rows.start if isinstance(rows, slice) else rows.size
+        size = len(range(*rows.indices(self.count))) if isinstance(rows, slice) else rows.size
         block = np.empty((size, len(names)), np.float32)
         for index, name in enumerate(names):
             block[:, index] = self.columns[name](rows)
@@ -141,7 +141,7 @@ class Dataset:
 
     def errors(self, rows: Rows, names: Sequence[str]) -> NDArray[np.float32]:
         """Standard deviations (row, feature); 0 for features without, NaN where a feature's own is unknown."""
-        size = rows.stop - rows.start if isinstance(rows, slice) else rows.size
+        size = len(range(*rows.indices(self.count))) if isinstance(rows, slice) else rows.size
         block = np.zeros((size, len(names)), np.float32)
         for index, name in enumerate(names):
             if name in self.sigma:

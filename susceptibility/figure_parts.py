@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,19 +13,20 @@ if TYPE_CHECKING:
 _DOTS_PER_INCH = 130
 
 
-def panels(rows: int, columns: int, width: float, height: float) -> tuple[Figure, list[list[Axes]]]:
-    """Make a figure of panels, each of a width and a height in inches, by row and column."""
+def panels(rows: int, columns: int, width: float, height: float | Sequence[float]) -> tuple[Figure, list[list[Axes]]]:
+    """Make a figure of panels by row and column, each of a width and a height, or one for each row, in inches."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
     from matplotlib.layout_engine import ConstrainedLayoutEngine
 
+    heights = [height] * rows if isinstance(height, float | int) else list(height)
     figure = Figure(
-        figsize=(columns * width, rows * height),
+        figsize=(columns * width, sum(heights)),
         dpi=_DOTS_PER_INCH,
         layout=ConstrainedLayoutEngine(h_pad=0.09, w_pad=0.06),
     )
     FigureCanvasAgg(figure)
-    axes = figure.subplots(rows, columns, squeeze=False)
+    axes = figure.subplots(rows, columns, squeeze=False, height_ratios=heights)
     for each in axes.ravel():
         each.spines[["top", "right"]].set_visible(False)
     return figure, [list(row) for row in axes]

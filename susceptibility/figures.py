@@ -132,7 +132,7 @@ def draw_importance(path: Path, rows: Sequence[ImportanceRow]) -> None:
     models = list(dict.fromkeys(row.model for row in shown))
     kinds = [kind for kind in ("feature", "group") if any(row.kind == kind for row in shown)]
     most = [len({row.name for row in shown if row.kind == kind}) for kind in kinds]
-    figure, grid = panels(len(kinds), len(models), 3.9, 1.3 + 0.27 * max(most))
+    figure, grid = panels(len(kinds), len(models), 3.9, [1.3 + 0.27 * each for each in most])
     for column, model in enumerate(models):
         for place, kind in enumerate(kinds):
             axes = grid[place][column]

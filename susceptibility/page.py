@@ -82,7 +82,7 @@ def table(header: Sequence[str], rows: Sequence[Row]) -> str:
     """A table with a header."""
     styles = [cell.style for cell in rows[0].cells] if rows else [""] * len(header)
     head = "".join(
-        f'<th class="{"text" if style == "text" else ""}">{escape(name)}</th>'
+        f'<th class="{"text" if style.startswith("text") else ""}">{escape(name)}</th>'
         for name, style in zip(header, styles, strict=True)
     )
     body = "".join(
