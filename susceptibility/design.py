@@ -22,6 +22,15 @@ if TYPE_CHECKING:
     from susceptibility.recipe import Recipe
 
 
+_SCORES: dict[Task, tuple[str, ...]] = {
+    Task.CLASSIFICATION: ("auc_roc", "auc_pr", "brier"),
+    Task.REGRESSION: ("r2", "mse", "mae"),
+}
+"""Scores that importance can be told by; the first is used where none is named."""
+
+_OWN_ENCODING = {"min_share", "unseen"}
+
+
 class Candidate(NamedTuple):
     """A model on a feature set, both by name."""
 
@@ -159,6 +168,20 @@ def make_design(recipe: Recipe, data: Dataset) -> Design:
                 f"{MODELS[name].title} needs features that these sets lack, and is left out there: {unsuited}."
             )
         candidates += [Candidate(title, name) for title in suited]
+    score = recipe.explain.score or _SCORES[task][0]
+    if score not in _SCORES[task]:
+        raise OptionError(
+            "[explain] score",
+            required=f"one that suits the target {recipe.study.target!r}: {', '.join(_SCORES[task])}",
+            found=repr(score),
+            remedy="Choose one of them, or leave it out",
+        )
+    ignored = [name for name, source in recipe.factors.categories.items() if _OWN_ENCODING & source.model_fields_set]
+    if ignored:
+        notes.append(
+            f"'min_share' and 'unseen' of [factors.categories] ({', '.join(ignored)}) are of `susceptibility table`; "
+            "models encode classes by those of [models]."
+        )
     # In the order of feature sets, as tables and pictures have it.
     candidates.sort(key=lambda each: (list(sets).index(each.feature_set), list(plans).index(each.model)))
     return Design(
@@ -169,7 +192,7 @@ def make_design(recipe: Recipe, data: Dataset) -> Design:
         upper=1.0 if recipe.study.target == "areal_density" else None,
         seed=recipe.sampling.seed,
         permutations=recipe.explain.permutations,
-        score=recipe.explain.score or ("auc_roc" if task is Task.CLASSIFICATION else "r2"),
+        score=score,
         positive_above=0.0 if task is Task.CLASSIFICATION else recipe.validation.positive_above,
         weighted=recipe.sampling.weighted,
         notes=tuple(notes),

@@ -81,7 +81,7 @@ def predict_elsewhere(
         )
     output.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{output.stem}-", dir=output.parent) as work:
-        joined = join_dataset(recipe, Path(work), progress)
+        joined = join_dataset(recipe, Path(work), progress, with_inventory=False)
         data, unseen, warnings = match_dataset(joined.data, trained.schema)
         return predict_dataset(
             trained,
@@ -159,7 +159,7 @@ def track_recipe(
         folder = find_bundle(result, model)
         bundle = read_bundle(folder)
         trained = trained_from(bundle, folder.name)
-        joined = join_dataset(recipe, Path(work) / "join", progress)
+        joined = join_dataset(recipe, Path(work) / "join", progress, with_inventory=False)
         data, _, _ = match_dataset(joined.data, trained.schema)
         names = tuple(feature.name for feature in trained.schema)
         tracked = TrackedModel(folder.name, trained.models, names, bounds_of(bundle, folder), trained.target)

@@ -149,6 +149,7 @@ def draw_importance(path: Path, rows: Sequence[ImportanceRow]) -> None:
                 error_kw={"elinewidth": 0.8, "ecolor": "#333333"},
             )
             axes.axvline(0.0, color="#555555", linewidth=0.8)
+            axes.locator_params(axis="x", nbins=5)
             axes.set_title(f"{MODELS[model].title}, {title_of(last)}", fontsize=9)
             axes.set_xlabel(f"drop of {title_of_metric(shown[0].score)}" + (", together" if place else ""), fontsize=8)
             axes.tick_params(labelsize=7.5)

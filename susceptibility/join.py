@@ -51,7 +51,9 @@ class Joined:
     elevation: Path | None
 
 
-def join_dataset(recipe: Recipe, work: Path, progress: Progress | None = None) -> Joined:
+def join_dataset(
+    recipe: Recipe, work: Path, progress: Progress | None = None, *, with_inventory: bool = True
+) -> Joined:
     """Join all that a recipe names on its mapping units.
 
     Parameters
@@ -62,6 +64,8 @@ def join_dataset(recipe: Recipe, work: Path, progress: Progress | None = None) -
         Working folder for aligned features, needed as long as the dataset is.
     progress
         Told of each feature.
+    with_inventory
+        Whether landslides are needed: an area that nobody has mapped has none.
 
     Raises
     ------
@@ -79,8 +83,10 @@ def join_dataset(recipe: Recipe, work: Path, progress: Progress | None = None) -
         return Joined(data, None, observed, None)
     grid = study_grid(recipe)
     logger.info("study grid: %d x %d cells of %g x %g m, %s", *grid.shape, *grid.resolution, grid.crs)
-    inventory = inventory_of(recipe, grid)
-    cell_labels, census = rasterize_inventory(inventory, grid)
+    inventory = inventory_of(recipe, grid) if with_inventory else None
+    cell_labels, census = np.full(grid.shape, UNLABELLED, np.uint8), None
+    if inventory is not None:
+        cell_labels, census = rasterize_inventory(inventory, grid)
     store = join_features(recipe, grid, work / "features", progress, one_hot=False)
     elevation = elevation_of(work / "features")
     heights, _ = read_raster(elevation)
@@ -97,7 +103,7 @@ def _cells(
     recipe: Recipe,
     store: FeatureStore,
     units: Units,
-    inventory: Inventory,
+    inventory: Inventory | None,
     cell_labels: NDArray[np.uint8],
     work: Path,
 ) -> tuple[Dataset, NDArray[np.bool_]]:
@@ -110,11 +116,11 @@ def _cells(
         return lambda rows: flat[cells[rows]]
 
     observed = np.ones(units.count, np.bool_)
-    if inventory.mapped is not None:
+    if inventory is not None and inventory.mapped is not None:
         # Beyond it nobody looked: a cell there is not one without landslides.
         observed = mapped_cells(inventory.mapped, grid).ravel()[cells]
     density = None
-    if recipe.study.target != "presence":
+    if inventory is not None and recipe.study.target != "presence":
         found = density_of_units(inventory, units)
         density = (found.areal_density, found.number_density_per_km2)
     data = Dataset(
@@ -165,7 +171,7 @@ def _sigma_planes(recipe: Recipe, store: FeatureStore, folder: Path) -> dict[str
 
 
 def _larger_units(
-    recipe: Recipe, store: FeatureStore, units: Units, inventory: Inventory
+    recipe: Recipe, store: FeatureStore, units: Units, inventory: Inventory | None
 ) -> tuple[Dataset, NDArray[np.bool_]]:
     columns: dict[str, NDArray[np.float32]] = {}
     sigma: dict[str, NDArray[np.float32]] = {}
@@ -183,8 +189,17 @@ def _larger_units(
         members.setdefault(_factor_of(feature, store), []).append(column.name)
         if feature.absolute:
             absolute.add(column.name)
-    density = density_of_units(inventory, units)
-    observed = np.isfinite(density.number_density_per_km2)
+    if inventory is None:
+        observed = np.ones(units.count, np.bool_)
+        targets = Targets(np.full(units.count, UNLABELLED, np.uint8))
+    else:
+        density = density_of_units(inventory, units)
+        observed = np.isfinite(density.number_density_per_km2)
+        targets = Targets(
+            _labels(density.is_touched, inventory, units),
+            None if np.isnan(density.landslide_area_m2).all() else density.areal_density,
+            density.number_density_per_km2,
+        )
     centroids, area = units.centroids_m, units.area_m2
     shapes = units.polygons
     data = Dataset(
@@ -195,11 +210,7 @@ def _larger_units(
         columns={name: row_values(values) for name, values in columns.items()},
         sigma={name: row_values(values) for name, values in sigma.items() if np.isfinite(values).any()},
         members={factor: tuple(names) for factor, names in members.items()},
-        targets=Targets(
-            _labels(density.is_touched, inventory, units),
-            None if np.isnan(density.landslide_area_m2).all() else density.areal_density,
-            density.number_density_per_km2,
-        ),
+        targets=targets,
         area_m2=row_values(area),
         number=row_values(np.arange(1, units.count + 1, dtype=np.int64)),
         places=centroids.__getitem__,

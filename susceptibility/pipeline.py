@@ -183,7 +183,7 @@ def _ablation(
         reduced, rows, partitions, folder=work / "ablation", workers=workers,
         progress=_named(tell, "leaving groups out"),
     )  # fmt: skip
-    metric = next(iter(metrics_of(design.task))) if design.score not in metrics_of(design.task) else design.score
+    metric = "rmse" if design.score == "mse" else design.score
     better = metrics_of(design.task)[metric].higher_is_better is not False
     result = {}
     for name in dict.fromkeys(candidate.model for candidate in reduced.candidates):

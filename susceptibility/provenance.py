@@ -67,8 +67,8 @@ def notes_on(study: Study) -> list[str]:
     )
     if len(study.samples) > 1:
         notes.append(
-            f"Maps are medians over models of {len(study.samples)} draws; the layer that ends in _std is their spread, which "
-            "does not say how wrong all of them are together."
+            f"Maps are medians over models of {len(study.samples)} draws; the layer that ends in _std is their spread, "
+            "which does not say how wrong all of them are together."
         )
     if any(feature.name == "aspect" for feature in study.data.schema):
         notes.append(

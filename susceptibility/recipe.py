@@ -71,9 +71,8 @@ class Recipe(Section):
             if self.factors.dem is not None or self.inventory.path is not None or self.units.kind != "cells":
                 raise unusable("[table] alone", "[table] beside [factors], [inventory] or [units]")
             return self
-        for key, path in (("[factors] dem", self.factors.dem), ("[inventory] path", self.inventory.path)):
-            if path is None:
-                raise unusable(f"{key}, or a [table]", "neither")
+        if self.factors.dem is None:
+            raise unusable("[factors] dem, or a [table]", "neither")
         return self
 
     @model_validator(mode="after")

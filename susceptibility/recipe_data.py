@@ -205,7 +205,12 @@ class InventorySection(Section):
     def file(self) -> Path:
         """The inventory's file."""
         if self.path is None:
-            raise OptionError("[inventory] path", required="an inventory", found="none", remedy="Name it")
+            raise OptionError(
+                "[inventory] path",
+                required="an inventory of landslides to learn from",
+                found="none",
+                remedy="Name a vector file, or a CSV table of points",
+            )
         return self.path
 
     @property

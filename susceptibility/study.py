@@ -108,12 +108,21 @@ def prepare_study(recipe: Recipe, work: Path, progress: Progress | None = None) 
 
 def negatives_of(recipe: Recipe) -> NegativeSource:
     """Where rows without landslides come from, as a recipe says or as suits its inventory."""
-    if recipe.sampling.negatives is not None:
-        return recipe.sampling.negatives
+    asked = recipe.sampling.negatives
+    if asked is NegativeSource.INVENTORY and recipe.study.target != "presence":
+        raise OptionError(
+            "[sampling] negatives",
+            required="'drawn' or 'all' where a density is predicted",
+            found="'inventory', whose free places have no density",
+            remedy="Choose another, or target = 'presence'",
+        )
+    if asked is not None:
+        return asked
     is_drawn = {"ratio", "strata", "ring", "most_landslides"} & recipe.sampling.model_fields_set
     if not is_drawn and (recipe.study.target != "presence" or recipe.table is not None):
         return NegativeSource.ALL
-    return NegativeSource.INVENTORY if recipe.inventory.presence_field is not None else NegativeSource.DRAWN
+    has_absences = recipe.inventory.presence_field is not None and recipe.study.target == "presence"
+    return NegativeSource.INVENTORY if has_absences and not is_drawn else NegativeSource.DRAWN
 
 
 def density_of(recipe: Recipe, data: Dataset) -> NDArray[np.float64]:
@@ -239,6 +248,7 @@ def _block_size(
         task=design.task,
         schema=data.features(names),
         seed=recipe.sampling.seed,
+        folds=recipe.validation.folds,
     )
     notes.append(found.note)
     return found.block_size_m

@@ -49,6 +49,11 @@ def write_metrics(folder: Path, outcome: Outcome, context: Mapping[str, Any]) ->
             for candidate, mapped in outcome.maps.items()
             for finding in mapped.findings
         ],
+        "insar_errors": [
+            {**candidate._asdict(), "std_of_map_mean": float(np.std(means, ddof=1))}
+            for candidate, mapped in outcome.maps.items()
+            if (means := mapped.predictions.insar_means) is not None
+        ],
         "outside_area_of_applicability": [
             {**candidate._asdict(), "share": mapped.unlike_share} for candidate, mapped in outcome.maps.items()
         ],

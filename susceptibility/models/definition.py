@@ -113,8 +113,6 @@ class ModelDefinition:
         Names of the features that it cannot do without, from an instance of `options`.
     restore
         For `Storage.JSON`: makes the fitted estimator again of its columns and of what its ``state`` returned.
-    make
-        Makes an unfitted classifier of scikit-learn's kind from an instance of `options` and a seed, if there is one.
     """
 
     name: str
