@@ -388,8 +388,11 @@ def test_recipe_to_track_and_the_same_area_predicted_again(
     assert np.isfinite(own).sum() > 4000
     with pytest.raises(OptionError, match="xgboost_static, xgboost_static_insar"):
         track_recipe(recipe, tmp_path / "run", tmp_path / "track")
+    unmapped = parse_recipe({key: table for key, table in content.items() if key != "inventory"})
+    with pytest.raises(OptionError, match=r"\[inventory\] path.*to learn from"):
+        run_study(unmapped, tmp_path / "unmapped", workers=1)
     told = track_recipe(
-        recipe, tmp_path / "run", tmp_path / "track", model="xgboost_static_insar", options=TrackOptions(every=8)
+        unmapped, tmp_path / "run", tmp_path / "track", model="xgboost_static_insar", options=TrackOptions(every=8)
     )
     assert told[0].startswith("From ")
     np.testing.assert_array_equal(read(tmp_path / "track" / "maps" / "20230821" / "probability.tif"), own)
@@ -404,7 +407,7 @@ def test_recipe_to_track_and_the_same_area_predicted_again(
         other = tmp_path / "other" / path.relative_to(tmp_path / "track")
         assert path.read_bytes() == other.read_bytes(), "as trained in place"
     assert {path.name for path in tmp_path.iterdir() if path.name.startswith(".other")} == set()
-    summary = predict_elsewhere(tmp_path / "run", tmp_path / "map.tif", recipe=recipe, model="xgboost_static_insar")
+    summary = predict_elsewhere(tmp_path / "run", tmp_path / "map.tif", recipe=unmapped, model="xgboost_static_insar")
     np.testing.assert_array_equal(read(tmp_path / "map.tif"), own)
     assert summary.predicted == np.isfinite(own).sum()
     factors = tmp_path / "factors"
