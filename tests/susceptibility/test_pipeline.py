@@ -47,7 +47,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory, simulated: Path) -> Path:
         "models": {"names": ["logistic_regression", "xgboost"], "xgboost": {"trees": 15, "depth": 2}},
         "validation": {"folds": 3, "schemes": ["random", "spatial-blocks", "kmeans"]},
         "explain": {"permutations": 2, "ablation": True},
-        "map": {"perturbations": 3, "error_correlation": 1.0},
+        "map": {"perturbations": 3},
     }
     run_study(parse_recipe(content), folder / "out", workers=1)
     return folder / "out"
@@ -148,7 +148,7 @@ def test_maps_lie_on_the_dem_and_classes_follow_the_probability(finished: Path, 
 
 
 def test_errors_of_insar_are_told_of_the_whole_map(finished: Path) -> None:
-    """With errors that a whole scene shares, a map's mean scatters about as its cells do."""
+    """Errors that cells do not share nearly cancel in the mean of 4900."""
     told = json.loads((finished / "metrics.json").read_text())["insar_errors"]
     assert {(row["feature_set"], row["model"]) for row in told} == {
         ("static_insar", "logistic_regression"),
@@ -156,7 +156,7 @@ def test_errors_of_insar_are_told_of_the_whole_map(finished: Path) -> None:
     }
     for row in told:
         each, _, _ = read_layer(finished / "maps" / f"{row['model']}_static_insar" / "probability_insar_std.tif")
-        assert 0.0 < row["std_of_map_mean"] < 2.0 * np.nanmax(each)
+        assert 0.0 < row["std_of_map_mean"] < 0.1 * np.nanmean(each)
 
 
 def test_the_table_holds_the_sampled_units(finished: Path, simulated: Path) -> None:
