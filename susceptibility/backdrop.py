@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 _LARGEST_IMAGE = 900  # cells along a side; larger maps are thinned
+_POINTS_AREA = 8000.0  # of all points together that stand for units, in square points
+_UNIT_COLOR = "#c9c5bc"
+_MARGIN = 0.03  # around points, of the longer side
 
 
 class Backdrop:
@@ -93,8 +96,22 @@ class UnitBackdrop:
             self.relief.draw(axes)
             return
         axes.set_facecolor("#f2f0ec")
+        west, east, south, north = self.extent_km
+        margin = _MARGIN * max(east, north)
+        axes.set(xlim=(west - margin, east + margin), ylim=(south - margin, north + margin))
         axes.set_aspect("equal")
         axes.tick_params(labelsize=7)
+
+    @property
+    def point_area(self) -> float:
+        """Size of the points that stand for units, in square points: large where they are few."""
+        return float(np.clip(_POINTS_AREA / max(self.data.count, 1), 1.5, 14.0))
+
+    def draw_units(self, axes: Axes) -> None:
+        """Draw all units in grey, where no relief shows the area that they cover."""
+        if self.relief is None:
+            x, y = self.points_km(np.arange(self.data.count))
+            axes.scatter(x, y, c=_UNIT_COLOR, s=self.point_area, linewidths=0.0)
 
     def overlay(self, axes: Axes, values: NDArray[Any], **options: Any) -> Any:
         """Draw values (row,) of all units, NaN where there is nothing to draw."""
@@ -105,7 +122,7 @@ class UnitBackdrop:
             )  # fmt: skip
         known = np.flatnonzero(np.isfinite(values))
         x, y = self.points_km(known)
-        return axes.scatter(x, y, c=np.asarray(values)[known], s=2.0, linewidths=0.0, **options)
+        return axes.scatter(x, y, c=np.asarray(values)[known], s=self.point_area, linewidths=0.0, **options)
 
     def points_km(self, rows: NDArray[np.intp]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Places of units, in kilometres from the south-west corner."""

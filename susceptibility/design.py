@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from susceptibility.errors import OptionError
+from susceptibility.explain import ablation_sets
 from susceptibility.models import MODELS, ModelOptions
 from susceptibility.models.calibration import CalibrationOptions
 from susceptibility.models.learner import SusceptibilityModel, check_setting
@@ -28,7 +29,7 @@ _SCORES: dict[Task, tuple[str, ...]] = {
 }
 """Scores that importance can be told by; the first is used where none is named."""
 
-_OWN_ENCODING = {"min_share", "unseen"}
+_OWN_ENCODING = ("min_share", "unseen")
 
 
 class Candidate(NamedTuple):
@@ -137,7 +138,7 @@ def make_design(recipe: Recipe, data: Dataset) -> Design:
     Raises
     ------
     OptionError
-        A feature set has no feature, or a model suits none of them.
+        A feature set has no feature, a model suits none of them, or an ablation has no groups to leave out.
     """
     task = task_of(recipe)
     if recipe.study.target == "number_density" and "usgs_2018" in recipe.model_names:
@@ -176,7 +177,14 @@ def make_design(recipe: Recipe, data: Dataset) -> Design:
             found=repr(score),
             remedy="Choose one of them, or leave it out",
         )
-    ignored = [name for name, source in recipe.factors.categories.items() if _OWN_ENCODING & source.model_fields_set]
+    if recipe.explain.ablation:
+        # Here rather than after hours of validation.
+        ablation_sets(max(sets.values(), key=len))
+    ignored = [
+        name
+        for name, source in recipe.factors.categories.items()
+        if any(getattr(source, key) != type(source).model_fields[key].default for key in _OWN_ENCODING)
+    ]
     if ignored:
         notes.append(
             f"'min_share' and 'unseen' of [factors.categories] ({', '.join(ignored)}) are of `susceptibility table`; "

@@ -45,6 +45,11 @@ def title_of_metric(name: str) -> str:
     return known[name].title if name in known else name
 
 
+def title_of_group(name: str) -> str:
+    """How a source of features is called."""
+    return name.replace("insar", "InSAR").replace("_", " ")
+
+
 def color_of_group(name: str) -> str:
     """Colour of the features that come from a source."""
     return _GROUP_COLORS.get(name, _OTHER_COLOR)
@@ -80,7 +85,7 @@ def draw_curves(path: Path, evaluation: Evaluation, metrics: Sequence[MetricRow]
             axes.plot(_RATES, chance, color="#b9b9b9", linewidth=0.8)
             axes.set(xlim=(0.0, 1.0), ylim=(0.0, 1.02), xlabel=x_label, ylabel=y_label)
             axes.set_title(f"{'ROC' if row == 0 else 'precision-recall'}, {SCHEMES[scheme].title} folds", fontsize=10)
-            axes.legend(fontsize=7, loc="lower right" if row == 0 else "lower left", frameon=False)
+            axes.legend(fontsize=7, loc="lower right" if row == 0 else "best", frameon=False)
     save_figure(figure, path)
 
 
@@ -142,7 +147,7 @@ def draw_importance(path: Path, rows: Sequence[ImportanceRow]) -> None:
             means = np.array([row.permutation_mean for row in own])
             ends = np.array([[row.permutation_q05, row.permutation_q95] for row in own]).T
             axes.barh(
-                [row.name for row in own],
+                [title_of_group(row.name) if kind == "group" else row.name for row in own],
                 means,
                 xerr=np.nan_to_num(np.maximum([means - ends[0], ends[1] - means], 0.0)),
                 color=[color_of_group(row.group) for row in own],
@@ -154,7 +159,7 @@ def draw_importance(path: Path, rows: Sequence[ImportanceRow]) -> None:
             axes.set_xlabel(f"drop of {title_of_metric(shown[0].score)}" + (", together" if place else ""), fontsize=8)
             axes.tick_params(labelsize=7.5)
     groups = dict.fromkeys(row.group for row in shown)
-    handles = [Patch(color=color_of_group(name), label=name.replace("insar", "InSAR")) for name in groups]
+    handles = [Patch(color=color_of_group(name), label=title_of_group(name)) for name in groups]
     grid[0][-1].legend(handles=handles, fontsize=7, loc="lower right", frameon=False)
     save_figure(figure, path)
 
@@ -200,7 +205,8 @@ def draw_densities(path: Path, evaluation: Evaluation, scheme: str) -> None:
             axes.plot([0.0, top], [0.0, top], color="#b9b9b9", linewidth=0.8)
             step = max(1, len(observed) // _MOST_DOTS)
             axes.plot(observed[::step], predicted[::step], ".", color="#c1440e", markersize=2, alpha=0.5)
-            axes.set(xlabel="observed density", ylabel="predicted, held out")
+            axes.set_xlabel("observed density", fontsize=8)
+            axes.set_ylabel("predicted, held out", fontsize=8)
             axes.tick_params(labelsize=7)
     save_figure(figure, path)
 

@@ -229,8 +229,10 @@ def draw_ablation(path: Path, rows: Mapping[str, Sequence[AblationRow]], metric:
             if math.isfinite(row.lower):
                 axes.plot([row.lower, row.upper], [place, place], color=color, linewidth=2.0)
             axes.plot(row.loss, place, "o", color=color, markersize=5)
-        axes.set_yticks(range(len(groups)), groups if axes is grid[0][0] else [""] * len(groups), fontsize=8)
+        names = [group.replace("insar", "InSAR").replace("_", " ") for group in groups]
+        axes.set_yticks(range(len(groups)), names if axes is grid[0][0] else [""] * len(groups), fontsize=8)
         axes.set_ylim(-0.6, len(groups) - 0.4)
+        axes.locator_params(axis="x", nbins=6)
         axes.tick_params(axis="x", labelsize=7.5)
         axes.set_title(title, fontsize=9)
         axes.set_xlabel(f"loss of {metric} without the group", fontsize=8)
@@ -270,7 +272,7 @@ def _rank_bar(figure: Figure, axes: Axes) -> None:
     scale = ScalarMappable(cmap=LinearSegmentedColormap.from_list("value", _LOW_TO_HIGH))
     bar = figure.colorbar(scale, ax=axes, shrink=0.6, aspect=25)
     bar.set_ticks([0.0, 1.0], labels=["low", "high"], fontsize=7)
-    bar.set_label("value of the feature, by rank; classes grey", fontsize=7.5)
+    bar.set_label("value of the feature,\nby rank; classes grey", fontsize=7.5)
 
 
 def _swarm(values: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -72,8 +72,7 @@ def draw_maps(
             image = backdrop.overlay(
                 axes, maps[Candidate(feature_set, model)], cmap="YlOrRd", vmin=0.0, vmax=highest, alpha=0.8
             )
-            x, y = backdrop.points_km(shown)
-            axes.plot(x, y, "o", color="black", markersize=1.3, markeredgewidth=0.0, zorder=3)
+            _mark_landslides(axes, backdrop, shown)
         if len(sets) == 2:
             axes = grid[row][2]
             backdrop.draw(axes)
@@ -89,10 +88,20 @@ def draw_maps(
     for axes in grid[-1]:
         axes.set_xlabel("km", fontsize=8)
     if image is not None:
-        _scale(figure, image, grid[-1][: len(sets)], f"{quantity}; dots: units with landslides")
+        marks = "dots" if backdrop.relief is not None else "rings"
+        _scale(figure, image, grid[-1][: len(sets)], f"{quantity}; {marks}: units with landslides")
     if change is not None:
         _scale(figure, change, grid[-1][2:], "change")
     save_figure(figure, path)
+
+
+def _mark_landslides(axes: Axes, backdrop: UnitBackdrop, rows: NDArray[np.intp]) -> None:
+    x, y = backdrop.points_km(rows)
+    if backdrop.relief is not None:
+        axes.plot(x, y, "o", color="black", markersize=1.3, markeredgewidth=0.0, zorder=3)
+        return
+    # Where units are points themselves a dot would hide what is predicted for it.
+    axes.scatter(x, y, s=2.5 * backdrop.point_area, facecolors="none", edgecolors="black", linewidths=0.5, zorder=3)
 
 
 def _scale(figure: Figure, image: Any, below: Sequence[Axes], label: str) -> None:
@@ -115,14 +124,19 @@ def draw_folds(
     for axes, scheme in zip(grid[0], schemes, strict=True):
         backdrop.draw(axes)
         partition = first[scheme]
-        for fold in range(min(partition.folds, len(_FOLD_COLORS))):
+        for fold in range(partition.folds):
             inside = some_of(np.flatnonzero(partition.fold == fold))
-            color = _FOLD_COLORS[fold]
-            axes.plot(x[inside], y[inside], ".", color=color, markersize=3, label=f"{fold + 1}")
+            color = _FOLD_COLORS[fold % len(_FOLD_COLORS)]
+            name = partition.names[fold] if partition.names else f"{fold + 1}"
+            axes.plot(x[inside], y[inside], ".", color=color, markersize=3, label=name)
         axes.set_title(f"{SCHEMES[scheme].title} folds", fontsize=9)
         axes.set_xlabel("km", fontsize=8)
+        if 0 < len(partition.names) <= len(_FOLD_COLORS):
+            axes.legend(fontsize=7, loc="upper center", bbox_to_anchor=(0.5, -0.13), ncols=3, frameon=False)
+    numbered = [axes for axes, scheme in zip(grid[0], schemes, strict=True) if not first[scheme].names]
     grid[0][0].set_ylabel("km", fontsize=8)
-    grid[0][-1].legend(title="fold", title_fontsize=7, fontsize=7, loc="center left", bbox_to_anchor=(1.01, 0.5))
+    if numbered:
+        numbered[-1].legend(title="fold", title_fontsize=7, fontsize=7, loc="center left", bbox_to_anchor=(1.01, 0.5))
     save_figure(figure, path)
 
 
@@ -141,6 +155,7 @@ def draw_inventory(path: Path, backdrop: UnitBackdrop, labels: NDArray[np.uint8]
             axes.plot(x, y, ".", color=color, markersize=3, label=name)
     axes.plot([], [], "s", color=_MISSING_COLOR, label="some feature unknown")
     axes.legend(fontsize=7, loc="upper center", bbox_to_anchor=(0.5, -0.12), ncols=3, frameon=False)
+    axes.set_xlabel("km", fontsize=8)
     axes.set_ylabel("km", fontsize=8)
     save_figure(figure, path)
 
@@ -186,11 +201,15 @@ def draw_applicability(
     flat = [axes for row in grid for axes in row]
     for axes, (candidate, (values, threshold)) in zip(flat, dissimilarity.items(), strict=False):
         backdrop.draw(axes)
+        backdrop.draw_units(axes)
         beyond = np.where(np.asarray(values) > threshold, 1.0, np.nan)
         backdrop.overlay(axes, beyond, cmap=ListedColormap(["#7b3fa0"]), alpha=0.85)
         known = np.isfinite(values)
         share = 100.0 * float(np.nansum(beyond)) / max(int(known.sum()), 1)
         axes.set_title(f"{MODELS[candidate.model].title}, {title_of(candidate.feature_set)}: {share:.1f} %", fontsize=9)
+        axes.set_xlabel("km", fontsize=8)
+    for row in grid:
+        row[0].set_ylabel("km", fontsize=8)
     for axes in flat[len(dissimilarity) :]:
         axes.set_visible(False)
     save_figure(figure, path)

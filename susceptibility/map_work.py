@@ -16,6 +16,7 @@ from susceptibility.classes import ClassTable, LandslideMeasure, tabulate_classe
 from susceptibility.dataset import Dataset
 from susceptibility.design import Candidate
 from susceptibility.ensemble import RowPredictions, predict_rows
+from susceptibility.errors import InputError
 from susceptibility.evaluation import Evaluation, SampledRows
 from susceptibility.models.learner import SusceptibilityModel
 from susceptibility.partitions import SCHEMES
@@ -112,8 +113,7 @@ def map_candidate(
         seed=study.design.seed,
     )
     values = predictions.probability
-    highest = 1.0 if study.design.upper is not None or not is_density(study) else None
-    bounds = find_bounds(_BREAKS[asked.breaks], asked.classes, values, lowest=0.0, highest=highest)
+    bounds, trouble = _bounds(_BREAKS[asked.breaks], asked.classes, values, _highest(study, values))
     area = data.area_m2(slice(0, data.count))
     area = np.where(np.isfinite(area), area, M2_PER_UNKNOWN_AREA)
     landslides, measure = _landslides(study, area)
@@ -123,12 +123,39 @@ def map_candidate(
     if data.units is not None:
         painted = data.paint(classify(values, bounds), np.uint8(0))
         smoothness = measure_smoothness(painted(slice(0, data.units.grid.rows)))
-    findings = tuple(check_plausibility(table, held_out=held_out, smoothness=smoothness))
+    findings = (*trouble, *check_plausibility(table, held_out=held_out, smoothness=smoothness))
     applicability, dissimilarity = None, None
     if asked.applicability:
         applicability = _applicability(study, rows, names, models[0], weights)
         dissimilarity = _dissimilarities(applicability, models[0], data, names, folder, workers)
     return MappedCandidate(predictions, bounds, table, held_out, findings, applicability, dissimilarity)
+
+
+def _highest(study: Study, values: NDArray[np.float32]) -> float:
+    """Upper end of the classes: 1 for a probability, for a density the largest that is predicted.
+
+    Densities are far below 1 nearly everywhere, so that one class would hold the whole map.
+    """
+    if not is_density(study):
+        return 1.0
+    largest = max(float(np.fmax.reduce(np.asarray(values[rows]), initial=0.0)) for rows in study.data.blocks())
+    return largest or 1.0
+
+
+def _bounds(
+    method: BoundsMethod, classes: int, values: NDArray[np.float32], highest: float
+) -> tuple[ClassBounds, tuple[Finding, ...]]:
+    """Bounds of classes as asked for; equal ones, which is told, where predictions are too alike for that."""
+    try:
+        return find_bounds(method, classes, values, lowest=0.0, highest=highest), ()
+    except InputError as error:
+        # All but the map is done by now: it is not thrown away for its classes.
+        found = Finding(
+            "classes are those asked for",
+            False,
+            f"No bounds by {method.value.replace('_', ' ')}: {error.found}. Classes are of equal width instead.",
+        )
+        return find_bounds(BoundsMethod.EQUAL, classes, values, lowest=0.0, highest=highest), (found,)
 
 
 def errors_of(data: Dataset, names: Sequence[str], perturbations: int, correlation: float) -> FeatureErrors | None:

@@ -24,7 +24,7 @@ from susceptibility.explanations import FEATURE, ImportanceRow, explain_candidat
 from susceptibility.map_work import map_candidate
 from susceptibility.metrics import metrics_of
 from susceptibility.outcome import Outcome
-from susceptibility.provenance import bundle_of, provenance_of
+from susceptibility.provenance import bundle_of, provenance_of, versions
 from susceptibility.publishing import staged_folder, write_manifest
 from susceptibility.recipe import Recipe, dump_recipe
 from susceptibility.result_files import folder_of, write_result
@@ -90,7 +90,9 @@ def run_study(
 
 def work_of(recipe: Recipe, output: Path):  # type: ignore[no-untyped-def]  # a context manager, as it returns
     """Folder for work in progress on a recipe."""
-    return kept_workspace(output, key_of(dump_recipe(recipe), recipe.files().values()))
+    # Of other versions, work that is kept may hold other numbers.
+    settings = "\n".join([dump_recipe(recipe), *(f"{name} {version}" for name, version in versions().items())])
+    return kept_workspace(output, key_of(settings, recipe.files().values()))
 
 
 def compute(study: Study, work: Path, workers: int | None, tell: Progress) -> Outcome:

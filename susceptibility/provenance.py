@@ -24,6 +24,13 @@ _PACKAGES = (
 )  # fmt: skip
 
 
+DENSITIES = {
+    "areal_density": "the share of each unit's area that landslides cover",
+    "number_density": "the number of landslides per km2 of each unit",
+}
+"""What a predicted density is of, by the target of a recipe."""
+
+
 def notes_on(study: Study) -> list[str]:
     """What a reader must know of a study to read its numbers rightly."""
     prevalence = study.samples[0].prevalence
@@ -33,15 +40,19 @@ def notes_on(study: Study) -> list[str]:
     notes = [*study.data.notes]
     if is_density(study):
         notes.append(
-            "A density is predicted: the share of each unit's area, or the number of landslides on it. Scores of two "
-            f"classes (AUC and the like) call a unit a landslide where its density is above "
-            f"{study.design.positive_above:g}."
+            f"A density is predicted: {DENSITIES[study.recipe.study.target]}. Scores of two classes (AUC and the like) "
+            f"call a unit a landslide where its density is above {study.design.positive_above:g}."
         )
     elif study.design.weighted:
         notes.append(
             "Rows are weighted by how many rows of the area they stand for, in fitting and in scores: probabilities "
             f"are of the area, where {100 * area_prevalence:.2f} % of the usable units are landslides, as far as the "
             "inventory is complete."
+        )
+    elif negatives_of(study.recipe) is NegativeSource.ALL and study.recipe.sampling.most_landslides is None:
+        notes.append(
+            f"Models learned from all usable units, of which {100 * area_prevalence:.2f} % are landslides. Their "
+            "probabilities are of these units, as far as the inventory is complete, and of no other area or time."
         )
     else:
         notes.append(

@@ -99,7 +99,9 @@ def write_report(path: Path, content: ReportContent) -> None:
         section(
             "How far the predictions can be taken at their word", *picture("reliability", "densities", "applicability")
         ),
-        section("Classes", *picture("classes"), _class_table(content.maps), _plausibility_table(content.maps)),
+        section(
+            "Classes", *picture("class_map", "classes"), _class_table(content.maps), _plausibility_table(content.maps)
+        ),
         section(
             "Inventory and folds",
             "" if content.census is None else _census_table(content.census),

@@ -31,6 +31,13 @@ TARGETS = {"presence": "landslide", "areal_density": "lad", "number_density": "n
 """Name of the target in joined tables, by that of the recipe."""
 
 
+_QUANTITIES = {
+    "presence": "probability, relative to the sample",
+    "areal_density": "predicted areal density, share of the unit",
+    "number_density": "predicted number density, landslides per km2",
+}
+
+
 def write_result(folder: Path, study: Study, outcome: Outcome) -> None:
     """Write all files of a result but the models and the manifest."""
     for candidate in outcome.maps:
@@ -126,7 +133,7 @@ def _draw(study: Study, outcome: Outcome, folder: Path, profiles: dict[str, Prof
                 path,
                 profiles,
                 title="Susceptibility along the line, or by distance",
-                label="predicted density" if is_density(study) else "probability",
+                label=_QUANTITIES[study.recipe.study.target],
                 highest=None if is_density(study) else 1.0,
             ),
         )
@@ -146,7 +153,7 @@ def _draw(study: Study, outcome: Outcome, folder: Path, profiles: dict[str, Prof
 
 def _draw_maps(album: _Album, study: Study, outcome: Outcome, backdrop: UnitBackdrop) -> None:
     maps = {candidate: mapped.predictions.probability for candidate, mapped in outcome.maps.items()}
-    quantity = "predicted density" if is_density(study) else "probability, relative to the sample"
+    quantity = _QUANTITIES[study.recipe.study.target]
     every = len(study.design.feature_sets)
     shown = "" if every <= 2 else " Of the feature sets the first and the last are shown."
     album.add(

@@ -17,11 +17,14 @@ from susceptibility.inventory import LANDSLIDE, UNLABELLED, InventoryCensus
 from susceptibility.join import join_dataset
 from susceptibility.partitions import Partition, default_block_size, partition_rows
 from susceptibility.recipe import Recipe
+from susceptibility.recipe_methods import SamplingSection
 from susceptibility.sampling import Allocation, NegativeSource, Sample, draw_sample, landslide_distance_m
 from susceptibility.schema import Task
 from susceptibility.workers import Progress
 
 logger = logging.getLogger(__name__)
+
+_DRAWN_RATIO = SamplingSection.model_fields["ratio"].default
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +34,7 @@ class Study:
     Attributes
     ----------
     recipe
-        Read and checked.
+        Read and checked, with the source of rows without landslides that it leaves open.
     data
         Features and targets of all units.
     census
@@ -87,6 +90,10 @@ def prepare_study(recipe: Recipe, work: Path, progress: Progress | None = None) 
     SusceptibilityError
         The input or the options are wrong.
     """
+    # Written out as it is, a recipe says all that is left open, so that it runs the same again.
+    recipe = recipe.model_copy(
+        update={"sampling": recipe.sampling.model_copy(update={"negatives": negatives_of(recipe)})}
+    )
     joined = join_dataset(recipe, work, progress)
     data = joined.data
     design = make_design(recipe, data)
@@ -101,6 +108,7 @@ def prepare_study(recipe: Recipe, work: Path, progress: Progress | None = None) 
         logger.info("inventory: %s", ", ".join(f"{name} {count}" for name, count in census.as_dict().items()))
     samples = draw_samples(recipe, data, usable)
     partitions, block_size_m, notes = _split(recipe, data, design, samples)
+    notes = [*_in_vain(recipe), *notes]
     return Study(
         recipe, data, census, usable, design, samples, partitions, block_size_m, joined.elevation, tuple(notes)
     )  # fmt: skip
@@ -123,6 +131,18 @@ def negatives_of(recipe: Recipe) -> NegativeSource:
         return NegativeSource.ALL
     has_absences = recipe.inventory.presence_field is not None and recipe.study.target == "presence"
     return NegativeSource.INVENTORY if has_absences and not is_drawn else NegativeSource.DRAWN
+
+
+def _in_vain(recipe: Recipe) -> list[str]:
+    """Tell of what a recipe says of rows that are drawn where none are."""
+    asked = recipe.sampling
+    if asked.negatives is NegativeSource.DRAWN:
+        return []
+    keys = {"ratio": asked.ratio != _DRAWN_RATIO, "strata": asked.strata is not None}
+    ignored = [f"'{key}'" for key, is_asked in keys.items() if is_asked]
+    if not ignored:
+        return []
+    return [f"{' and '.join(ignored)} of [sampling] tell how rows without landslides are drawn, and none are drawn."]
 
 
 def density_of(recipe: Recipe, data: Dataset) -> NDArray[np.float64]:
@@ -159,7 +179,7 @@ def draw_samples(recipe: Recipe, data: Dataset, usable: NDArray[np.bool_]) -> tu
         options["density"] = density_of(recipe, data)
         is_landslide = options["density"] > asked.landslide_above
     if asked.strata is not None:
-        feature = data.feature(asked.strata)
+        feature = data.feature(_strata_column(asked.strata, data))
         if not feature.is_class:
             raise OptionError(
                 "[sampling] strata",
@@ -167,7 +187,7 @@ def draw_samples(recipe: Recipe, data: Dataset, usable: NDArray[np.bool_]) -> tu
                 found=f"{asked.strata!r}, a quantity",
                 remedy="Name one of [factors.categories]",
             )
-        options["strata"] = data.columns[asked.strata](slice(0, data.count))
+        options["strata"] = data.columns[feature.name](slice(0, data.count))
         options["strata_names"] = feature.classes
         options["allocation"] = Allocation.EQUAL if asked.equal_strata else Allocation.PROPORTIONAL
     if asked.by_event:
@@ -186,6 +206,12 @@ def draw_samples(recipe: Recipe, data: Dataset, usable: NDArray[np.bool_]) -> tu
         draw_sample(labels, usable, negatives=negatives, ratio=asked.ratio, seed=asked.seed, draw=draw, **options)
         for draw in range(draws)
     )
+
+
+def _strata_column(name: str, data: Dataset) -> str:
+    """Column of a factor of classes, which on units of many cells is that of their dominant class."""
+    columns = data.members.get(name, ())
+    return columns[0] if len(columns) == 1 else name
 
 
 def _split(
