@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from susceptibility.explain.trees import tree_shap, trees_of_forest
+from susceptibility.explain.trees import origin_of_booster, tree_shap, trees_of_booster, trees_of_forest
 from susceptibility.schema import Task
 
 _ROWS_AT_ONCE = 16_384
@@ -120,9 +120,8 @@ def shap_values(
     Notes
     -----
     Columns that stand for one class each are summed to their feature. Trees: "path-dependent" values, see
-    `susceptibility.explain.trees`; of boosted trees as XGBoost and LightGBM give them themselves, which for XGBoost are
-    summed in single precision. Logistic regression: ``w_j (x_j - mean_j)`` on the transformed columns; frequency
-    ratios likewise, with the ratio of the row's bin in place of x.
+    `susceptibility.explain.trees`; those of LightGBM as it gives them itself. Logistic regression: ``w_j (x_j -
+    mean_j)`` on the transformed columns; frequency ratios likewise, with the ratio of the row's bin in place of x.
     """
     transform = model.preprocessor_.transform
     columns = np.asarray(transform(features), np.float32)
@@ -163,7 +162,7 @@ def explain_estimator(
     if kind in ("RandomForestClassifier", "RandomForestRegressor"):
         return _explain_forest(estimator, columns, workers)
     if library == "xgboost":
-        return _explain_xgboost(estimator, columns, task)
+        return _explain_xgboost(estimator, columns, task, workers)
     if library == "lightgbm":
         return _explain_lightgbm(estimator, columns, task)
     if kind == "LogisticRegression":
@@ -180,19 +179,23 @@ def _explain_forest(forest: Any, columns: NDArray[np.float32], workers: int | No
     return _Split(values, base, _in_blocks(forest.predict, columns), Scale.DENSITY)
 
 
-def _explain_xgboost(estimator: Any, columns: NDArray[np.float32], task: Task) -> _Split | NotExplained:
+def _explain_xgboost(
+    estimator: Any, columns: NDArray[np.float32], task: Task, workers: int | None
+) -> _Split | NotExplained:
+    """By our own kernel: XGBoost's own values are sums in single precision, which are off by more than 1e-5."""
     from xgboost import DMatrix
 
     booster = estimator.get_booster() if hasattr(estimator, "get_booster") else estimator
 
-    def explain(X: NDArray[np.float32]) -> NDArray[np.float64]:
+    def predict(X: NDArray[np.float32]) -> NDArray[np.float64]:
         matrix = DMatrix(X, nthread=1)
-        parts = booster.predict(matrix, pred_contribs=True, validate_features=False)
         margin = booster.predict(matrix, output_margin=True, validate_features=False)
-        predicted = booster.predict(matrix, validate_features=False)
-        return np.column_stack([parts, margin, predicted]).astype(np.float64)
+        return np.column_stack([margin, booster.predict(matrix, validate_features=False)]).astype(np.float64)
 
-    return _split(_in_blocks(explain, columns, columns.shape[1] + 3), task)
+    trees = trees_of_booster(booster)
+    values, mean = tree_shap(trees, columns, workers=workers)
+    base = np.full(len(columns), mean + origin_of_booster(booster, trees))
+    return _split(np.column_stack([values, base, _in_blocks(predict, columns, 2)]), task)
 
 
 def _explain_lightgbm(estimator: Any, columns: NDArray[np.float32], task: Task) -> _Split | NotExplained:

@@ -29,6 +29,7 @@ Yu, P., Bifet, A., Read, J., Xu, C. (2022). Linear TreeShap. Advances in Neural 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -95,6 +96,45 @@ def trees_of_forest(forest: Any) -> TreeEnsemble:
     )
 
 
+def trees_of_booster(booster: Any) -> TreeEnsemble:
+    """Trees of a fitted booster of XGBoost, whose values sum to its margin less `origin_of_booster`.
+
+    Raises
+    ------
+    ValueError
+        It is not of plain trees.
+    """
+    learner = json.loads(bytes(booster.save_raw("json")))["learner"]
+    if learner["gradient_booster"]["name"] != "gbtree" or int(learner["learner_model_param"]["num_target"]) != 1:
+        raise ValueError("a booster of plain trees")
+    trees = learner["gradient_booster"]["model"]["trees"]
+    if any(any(tree["split_type"]) for tree in trees):
+        raise ValueError("trees that split classes apart")
+    left = _joined([tree["left_children"] for tree in trees], np.int32)
+    condition = _joined([tree["split_conditions"] for tree in trees], np.float32)
+    is_leaf = left < 0
+    return TreeEnsemble(
+        roots=np.cumsum([0, *(len(tree["left_children"]) for tree in trees)], dtype=np.int64),
+        left=left,
+        right=_joined([tree["right_children"] for tree in trees], np.int32),
+        column=_joined([tree["split_indices"] for tree in trees], np.int32),
+        # What is below goes to the left there, what equals it to the right.
+        threshold=np.nextafter(condition, np.float32(-np.inf)).astype(np.float64),
+        cover=_joined([tree["sum_hessian"] for tree in trees], np.float64),
+        value=np.where(is_leaf, condition, np.float32(0.0)).astype(np.float64),
+    )
+
+
+def origin_of_booster(booster: Any, trees: TreeEnsemble) -> float:
+    """What a booster of XGBoost adds its trees to: any row's margin of the first tree less the value of its leaf."""
+    from xgboost import DMatrix
+
+    row = DMatrix(np.zeros((1, booster.num_features()), np.float32), nthread=1)
+    first = {"iteration_range": (0, 1), "validate_features": False}
+    leaf = int(np.ravel(booster.predict(row, pred_leaf=True, **first))[0])
+    return float(booster.predict(row, output_margin=True, **first)[0]) - float(trees.value[leaf])
+
+
 def tree_shap(
     trees: TreeEnsemble, features: NDArray[np.float32], *, workers: int | None = None
 ) -> tuple[NDArray[np.float64], float]:
@@ -127,5 +167,5 @@ def tree_shap(
     return values, base
 
 
-def _joined(parts: Sequence[NDArray[Any]], dtype: type[np.generic]) -> NDArray[Any]:
+def _joined(parts: Sequence[Any], dtype: type[np.generic]) -> NDArray[Any]:
     return np.concatenate(parts).astype(dtype)

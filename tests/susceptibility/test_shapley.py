@@ -17,7 +17,7 @@ from sklearn.linear_model import LogisticRegression
 
 from susceptibility.explain import NotExplained, Scale, ShapValues, shap_values
 from susceptibility.explain.shapley import explain_estimator
-from susceptibility.explain.trees import TreeEnsemble, tree_shap, trees_of_forest
+from susceptibility.explain.trees import TreeEnsemble, origin_of_booster, tree_shap, trees_of_booster, trees_of_forest
 from susceptibility.models import MODELS, CalibrationOptions, SusceptibilityModel
 from susceptibility.schema import FeatureSchema, Task
 
@@ -131,6 +131,55 @@ def test_values_of_a_deep_forest_of_many_columns_still_sum() -> None:
     forest = RandomForestClassifier(4, min_samples_leaf=1, max_features=0.2, random_state=0).fit(X, y)
     values, base = tree_shap(trees_of_forest(forest), X[:50])
     np.testing.assert_allclose(values.sum(axis=1) + base, forest.predict_proba(X[:50])[:, 1], atol=1e-12)
+
+
+@pytest.mark.parametrize("options", [{}, {"gamma": 2.0}, {"objective": "reg:squarederror"}, {"base_score": 0.1}])
+def test_values_of_a_booster_are_those_of_the_definition_and_of_xgboost(options: dict[str, Any]) -> None:
+    from xgboost import DMatrix, train
+
+    X, y = sample(300, 4)
+    X = np.round(X, 1)  # so that rows lie on thresholds
+    booster = train(
+        {"objective": "binary:logistic", "max_depth": 4, "nthread": 1, **options}, DMatrix(X, y), num_boost_round=5
+    )
+    trees = trees_of_booster(booster)
+    values, base = tree_shap(trees, X[:50])
+    for row, own in zip(X[:6], values, strict=False):
+        expected, nothing_known = brute_force(trees, row)
+        np.testing.assert_allclose(own, expected, atol=1e-12)
+        assert base == pytest.approx(nothing_known, abs=1e-12)
+    theirs = booster.predict(DMatrix(X[:50]), pred_contribs=True)
+    np.testing.assert_allclose(values, theirs[:, :-1], atol=1e-6)
+    origin = origin_of_booster(booster, trees)
+    assert base + origin == pytest.approx(theirs[0, -1], abs=1e-6)
+    margin = booster.predict(DMatrix(X[:50]), output_margin=True)
+    np.testing.assert_allclose(values.sum(axis=1) + base + origin, margin, atol=1e-6)
+
+
+def test_values_of_a_large_booster_sum_to_its_leaves() -> None:
+    """XGBoost adds in single precision: its own values, of as many trees as deep, are off by more than 1e-5."""
+    from xgboost import DMatrix, train
+
+    X, y = sample(2000, 6, seed=4)
+    rows = DMatrix(X, y)
+    booster = train({"objective": "binary:logistic", "max_depth": 8, "eta": 0.05, "nthread": 1}, rows, 500)
+    trees = trees_of_booster(booster)
+    values, base = tree_shap(trees, X[:200])
+    leaves = booster.predict(rows, pred_leaf=True)[:200].astype(int)
+    exact = trees.value[trees.roots[:-1] + leaves].sum(axis=1)
+    np.testing.assert_allclose(values.sum(axis=1) + base, exact, atol=1e-10)
+    margin = booster.predict(rows, output_margin=True)[:200]
+    np.testing.assert_allclose(exact + origin_of_booster(booster, trees), margin, atol=1e-5)
+
+
+@pytest.mark.parametrize("options", [{"booster": "dart"}, {"booster": "gblinear"}])
+def test_boosters_that_are_not_of_plain_trees_are_refused(options: dict[str, Any]) -> None:
+    from xgboost import DMatrix, train
+
+    X, y = sample(100, 3)
+    booster = train({"objective": "binary:logistic", "nthread": 1, **options}, DMatrix(X, y), num_boost_round=2)
+    with pytest.raises(ValueError, match="plain trees"):
+        trees_of_booster(booster)
 
 
 def test_a_row_is_explained_the_same_whatever_comes_with_it_and_by_any_number_of_workers() -> None:
