@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
@@ -75,6 +75,10 @@ def _no_features(options: Any) -> tuple[str, ...]:  # noqa: ARG001
     return ()
 
 
+def _no_units(options: Any) -> dict[str, frozenset[str]]:  # noqa: ARG001
+    return {}
+
+
 @dataclass(frozen=True, slots=True)
 class ModelDefinition:
     """One model of the registry.
@@ -111,6 +115,9 @@ class ModelDefinition:
         Whether the importance is per unit of a column, to be multiplied by the column's standard deviation.
     required_features
         Names of the features that it cannot do without, from an instance of `options`.
+    required_units
+        Of those of them that must be in a certain unit, the ways to write it, from an instance of `options`. A feature
+        that states no unit is believed.
     restore
         For `Storage.JSON`: makes the fitted estimator again of its columns and of what its ``state`` returned.
     """
@@ -129,4 +136,5 @@ class ModelDefinition:
     gives_probability: bool = True
     importance_is_slope: bool = False
     required_features: Callable[[Any], tuple[str, ...]] = _no_features
+    required_units: Callable[[Any], Mapping[str, frozenset[str]]] = _no_units
     restore: Callable[[tuple[FeatureSchema, ...], Any], Any] | None = None

@@ -273,7 +273,8 @@ def check_setting(
     Raises
     ------
     OptionError
-        The model cannot do the task, is given options of another one, or lacks a feature that it needs.
+        The model cannot do the task, is given options of another one, lacks a feature that it needs, or has it in
+        another unit than it must be.
     """
     if task not in definition.tasks:
         raise OptionError(
@@ -298,6 +299,15 @@ def check_setting(
             found=f"none called {', '.join(missing)} among {', '.join(feature.name for feature in schema)}",
             remedy="Add them to the feature set, or name in the model's options which features they are",
         )
+    units = definition.required_units(options)
+    for feature in schema:
+        if feature.unit and feature.unit not in units.get(feature.name, {feature.unit}):
+            raise OptionError(
+                f"feature {feature.name} of {definition.name}",
+                required=f"the unit {min(units[feature.name], key=len)}",
+                found=feature.unit,
+                remedy="Convert it",
+            )
 
 
 def _checked_target(y: NDArray[Any], rows: int, task: Task) -> NDArray[Any]:

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
+from susceptibility.errors import InputError
 from susceptibility.models.definition import BOTH_TASKS, ModelDefinition, ModelOptions, Storage, Training
 from susceptibility.schema import FeatureSchema, Task
 
@@ -92,9 +93,40 @@ class Usgs2018:
         return cls(places, len(columns), Task(state["task"]))
 
 
+_RANGES = {
+    "pgv": (0.0, 1000.0, "peak ground velocities in cm/s"),
+    "slope": (0.0, 90.0, "slopes in degrees"),
+    "cti": (-10.0, 40.0, "compound topographic indices"),
+    "lithology_coefficient": (-5.0, 5.0, "coefficients of lithology"),
+    "landcover_coefficient": (-5.0, 5.0, "coefficients of land cover"),
+}
+"""What each quantity can be, by its option."""
+
+
 def _fit(options: Usgs2018Options, training: Training) -> Usgs2018:
+    """Find the columns, and refuse rows that cannot be what they should be: nothing else would show it."""
+    from susceptibility.usgs import STEEPEST_WITHOUT_DEG
+
     names = [column.name for column in training.columns]
-    return Usgs2018(tuple(names.index(name) for name in options.names), len(names), training.task)
+    places = tuple(names.index(name) for name in options.names)
+    for (lowest, highest, meaning), place in zip(_RANGES.values(), places, strict=True):
+        values = training.X[:, place]
+        if values.min() < lowest or values.max() > highest:
+            raise _unlike(names[place], f"{meaning}, from {lowest:g} to {highest:g}", values)
+    slope = training.X[:, places[1]]
+    if slope.max() <= STEEPEST_WITHOUT_DEG:
+        needed = f"slopes in degrees, some of them above {STEEPEST_WITHOUT_DEG:g}: flatter ground has no landslides"
+        raise _unlike(options.slope, needed, slope)
+    return Usgs2018(places, len(names), training.task)
+
+
+def _unlike(name: str, required: str, values: NDArray[np.float32]) -> InputError:
+    return InputError(
+        f"feature {name} of {USGS_2018.name}",
+        required=required,
+        found=f"{values.min():g} to {values.max():g} in the training rows",
+        remedy="Check which file this is and its unit; the USGS gives its slope as rise over run",
+    )
 
 
 def _score(fitted: Usgs2018, X: NDArray[np.float32]) -> NDArray[np.float64]:
@@ -109,9 +141,13 @@ def _required(options: Usgs2018Options) -> tuple[str, ...]:
     return options.names
 
 
+def _units(options: Usgs2018Options) -> dict[str, frozenset[str]]:
+    return {options.pgv: frozenset({"cm/s", "cm s-1"}), options.slope: frozenset({"deg", "degree", "degrees"})}
+
+
 USGS_2018 = ModelDefinition(
     "usgs_2018",
-    "USGS 2018 (Nowicki Jessee et al.)",
+    "USGS 2018 as published",
     Usgs2018Options,
     _fit,
     _score,
@@ -122,4 +158,5 @@ USGS_2018 = ModelDefinition(
     reads_raw=True,
     restore=Usgs2018.from_state,
     required_features=_required,
+    required_units=_units,
 )
