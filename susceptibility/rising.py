@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from susceptibility.dataset import Dataset
 from susceptibility.errors import InputError
+from susceptibility.geopackage import write_geopackage
 
 LAYER = "rising"
 """Of the GeoPackage."""
@@ -126,38 +127,17 @@ def find_rising(
 
 def write_rising(path: Path, rising: Rising, data: Dataset) -> None:
     """Write the places as a GeoPackage, with their outlines; the same places give the same bytes."""
-    import pyogrio
-    import pyogrio.raw
     import shapely
 
-    partial = path.with_name(f".{path.stem}.partial.gpkg")
-    partial.unlink(missing_ok=True)
     geometry = _geometry(data)
     shapes = np.empty(len(rising.places), object)
     for index, rows in enumerate(rising.members):
-        whole = shapely.union_all(geometry(rows))
-        shapes[index] = shapely.MultiPolygon([part for part in shapely.get_parts(whole) if part.geom_type == "Polygon"])
+        shapes[index] = shapely.union_all(geometry(rows))
     records = [asdict(place) for place in rising.places]
     names = list(RisingPlace.__dataclass_fields__)
     kinds = {"number": np.int32, "rows": np.int64, "driver": object}
     fields = [np.array([record[name] for record in records], kinds.get(name, np.float64)) for name in names]
-    # Without it the file holds the time of its making, and is another one each time.
-    pyogrio.set_gdal_config_options({"OGR_CURRENT_DATE": "1970-01-01T00:00:00.000Z"})
-    try:
-        pyogrio.raw.write(
-            partial,
-            shapely.to_wkb(shapes),
-            fields,
-            names,
-            layer=LAYER,
-            driver="GPKG",
-            geometry_type="MultiPolygon",
-            crs=data.crs,
-        )
-        partial.replace(path)
-    finally:
-        pyogrio.set_gdal_config_options({"OGR_CURRENT_DATE": None})
-        partial.unlink(missing_ok=True)
+    write_geopackage(path, LAYER, shapes, dict(zip(names, fields, strict=True)), kind="MultiPolygon", crs=data.crs)
 
 
 def _geometry(data: Dataset) -> Callable[[Any], NDArray[np.object_]]:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from insar.grid import Grid
 from insar.layers import LayerDefinition, layer_definition, write_layer
+from susceptibility.geopackage import write_geopackage
 from susceptibility.landscape import Lines
 from susceptibility.landscape_insar import RECENT_DAYS, SeriesPlan
 from susceptibility.publishing import write_text
@@ -31,7 +32,7 @@ def write_inventory(
     fields: dict[str, NDArray[Any]] = {"landslide": np.arange(cells.size, dtype=np.int32) + 1}
     if dates is not None:
         fields["date"] = dates
-    write_shapes(path, "landslides", Lines(shapely.points(x, y), fields), "Point", grid)
+    write_geopackage(path, "landslides", shapely.points(x, y), fields, kind="Point", crs=grid.crs)
 
 
 def outlines(classes: NDArray[Any], grid: Grid, field: str, names: Mapping[int, str] | None = None) -> Lines:
@@ -51,44 +52,8 @@ def outlines(classes: NDArray[Any], grid: Grid, field: str, names: Mapping[int, 
 
 
 def write_shapes(path: Path, layer: str, shapes: Lines, kind: str, grid: Grid) -> None:
-    """Write shapes and their attributes as a GeoPackage, the same bytes each time.
-
-    Parameters
-    ----------
-    path
-        Final name, ``.gpkg``.
-    layer
-        Name of the layer in it.
-    shapes
-        In the CRS of `grid`.
-    kind
-        ``Point``, ``LineString`` or ``Polygon``.
-    grid
-        Whose CRS the shapes have.
-    """
-    import pyogrio
-    import pyogrio.raw
-    import shapely
-
-    partial = path.with_name(f".{path.name}")  # GDAL tells the format by the suffix
-    partial.unlink(missing_ok=True)
-    # Without it the file holds the time of its making, and is another one each time.
-    pyogrio.set_gdal_config_options({"OGR_CURRENT_DATE": "1970-01-01T00:00:00.000Z"})
-    try:
-        pyogrio.raw.write(
-            partial,
-            shapely.to_wkb(shapes.geometries),
-            list(shapes.fields.values()),
-            list(shapes.fields),
-            geometry_type=kind,
-            crs=grid.crs,
-            driver="GPKG",
-            layer=layer,
-        )
-        partial.replace(path)
-    finally:
-        pyogrio.set_gdal_config_options({"OGR_CURRENT_DATE": None})
-        partial.unlink(missing_ok=True)
+    """Write shapes in the CRS of `grid` and their attributes as a GeoPackage; see `write_geopackage`."""
+    write_geopackage(path, layer, shapes.geometries, shapes.fields, kind=kind, crs=grid.crs)
 
 
 def write_classes(path: Path, classes: NDArray[np.uint8], grid: Grid, known: Mapping[int, str]) -> None:

@@ -16,6 +16,7 @@ from susceptibility.dataset import Dataset
 from susceptibility.design import Candidate
 from susceptibility.evaluation import ComparisonRow, Evaluation
 from susceptibility.explanations import ImportanceRow
+from susceptibility.geopackage import write_geopackage
 from susceptibility.map_work import MappedCandidate
 from susceptibility.models.learner import SusceptibilityModel
 from susceptibility.outcome import Outcome
@@ -181,33 +182,7 @@ def write_folds(path: Path, data: Dataset, samples: Sequence[Sample], partitions
         of_draw.setdefault(name, {})[partition.draw] = partition.fold
     for name, folds in of_draw.items():
         columns[name] = np.concatenate([folds[sample.draw] for sample in samples]).astype(np.int32) + 1
-    write_points(path, "units", shapely.points(data.places(rows)), columns, data.crs)
-
-
-def write_points(path: Path, layer: str, points: NDArray[np.object_], columns: Mapping[str, Any], crs: str) -> None:
-    """Write points as a GeoPackage that is the same, to the byte, each time."""
-    import pyogrio
-    import pyogrio.raw
-    import shapely
-
-    partial = path.with_name(f".{path.name}")  # GDAL tells the format by the suffix
-    # Without it the file holds the time of its making, and is another one each time.
-    pyogrio.set_gdal_config_options({"OGR_CURRENT_DATE": "1970-01-01T00:00:00.000Z"})
-    try:
-        pyogrio.raw.write(
-            partial,
-            shapely.to_wkb(points),
-            list(columns.values()),
-            list(columns),
-            geometry_type="Point",
-            crs=crs,
-            driver="GPKG",
-            layer=layer,
-        )
-        partial.replace(path)
-    finally:
-        pyogrio.set_gdal_config_options({"OGR_CURRENT_DATE": None})
-        partial.unlink(missing_ok=True)
+    write_geopackage(path, "units", shapely.points(data.places(rows)), columns, kind="Point", crs=data.crs)
 
 
 def write_profiles(path: Path, profiles: Mapping[str, Profile]) -> None:

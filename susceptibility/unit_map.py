@@ -7,8 +7,7 @@ GeoPackage has every unit with its own.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,7 @@ from insar.layers import LayerDefinition, row_slices, write_layer
 from susceptibility.class_bounds import ClassBounds, classify
 from susceptibility.ensemble import RowPredictions
 from susceptibility.errors import InputError, OptionError
+from susceptibility.geopackage import check_suffix, new_geopackage
 
 LAYER = "susceptibility"
 """Of the GeoPackage."""
@@ -213,36 +213,14 @@ def write_units_file(
     InputError
         The geometries are of several kinds.
     """
-    import pyogrio.raw
-    import shapely
-
-    if path.suffix.lower() != ".gpkg":
-        raise OptionError(path, required="a name that ends in .gpkg", found=path.suffix or "none", remedy="Rename it")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.stem}.partial.gpkg")
-    partial.unlink(missing_ok=True)
-    kind = None
-    try:
-        with _without_time():
-            for rows in row_slices(unit_map.count, _UNITS_AT_ONCE):
-                shapes = geometry(rows)
-                kind = _kind(shapes, path, kind)
-                fields, unknown = _fields(unit_map, rows, number(rows))
-                pyogrio.raw.write(
-                    partial,
-                    shapely.to_wkb(_as_multi(shapes) if kind == "MultiPolygon" else shapes),
-                    list(fields.values()),
-                    list(fields),
-                    field_mask=[unknown if name in {"class", "applicable"} else None for name in fields],
-                    layer=LAYER,
-                    driver="GPKG",
-                    geometry_type=kind,
-                    crs=crs,
-                    append=rows.start > 0,
-                )
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+    check_suffix(path)
+    kind = _kind(geometry(slice(0, 1)), path, None)
+    with new_geopackage(path, LAYER, kind=kind, crs=crs) as append:
+        for rows in row_slices(unit_map.count, _UNITS_AT_ONCE):
+            shapes = geometry(rows)
+            _kind(shapes, path, kind)
+            fields, unknown = _fields(unit_map, rows, number(rows))
+            append(shapes, fields, {"class": unknown, "applicable": unknown})
 
 
 def points_at(
@@ -290,28 +268,6 @@ def _kind(shapes: NDArray[np.object_], path: Path, former: str | None) -> str:
             remedy="Write their centres instead",
         )
     return found.pop()
-
-
-def _as_multi(shapes: NDArray[np.object_]) -> NDArray[np.object_]:
-    """Polygons as multipolygons, since a layer has one type."""
-    import shapely
-
-    whole = np.empty(len(shapes), object)
-    for index, shape in enumerate(shapes):
-        whole[index] = shapely.MultiPolygon(list(shapely.get_parts(shape)))
-    return whole
-
-
-@contextmanager
-def _without_time() -> Iterator[None]:
-    """A GeoPackage holds the time of its making, which would make every file another."""
-    import pyogrio
-
-    pyogrio.set_gdal_config_options({"OGR_CURRENT_DATE": "1970-01-01T00:00:00.000Z"})
-    try:
-        yield
-    finally:
-        pyogrio.set_gdal_config_options({"OGR_CURRENT_DATE": None})
 
 
 def _check_labels(labels: NDArray[np.integer], grid: Grid, count: int) -> None:

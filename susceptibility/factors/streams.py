@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from insar.grid import Grid
 from susceptibility.errors import OptionError
 from susceptibility.factors.flow import Flow
+from susceptibility.geopackage import write_geopackage
 from susceptibility.kernels import streams as kernels
 from susceptibility.kernels.flow import COL_STEPS, OUTLET, ROW_STEPS
 
@@ -180,8 +181,6 @@ def write_streams(path: Path, streams: Streams, fields: Mapping[str, NDArray[Any
     fields
         More fields by name, (segment,), such as the steepness; NaN becomes no value.
     """
-    import pyogrio
-    import pyogrio.raw
     import shapely
 
     paths = streams.paths()
@@ -193,25 +192,8 @@ def write_streams(path: Path, streams: Streams, fields: Mapping[str, NDArray[Any
     number = np.repeat(np.arange(len(lines)), [nodes.size for nodes in lines])
     geometry = shapely.linestrings(np.column_stack([x[points], y[points]]), indices=number)
     columns = {**_segment_fields(streams, paths), **fields}
-    partial = path.with_name(f".{path.name}")  # GDAL tells the format by the suffix
-    partial.unlink(missing_ok=True)
-    # Without it the file holds the time of its making, and is another one each time.
-    pyogrio.set_gdal_config_options({"OGR_CURRENT_DATE": "1970-01-01T00:00:00.000Z"})
-    try:
-        pyogrio.raw.write(
-            partial,
-            shapely.to_wkb(geometry),
-            [np.asarray(values)[drawn] for values in columns.values()],
-            list(columns),
-            geometry_type="LineString",
-            crs=streams.grid.crs,
-            driver="GPKG",
-            layer="streams",
-        )
-        partial.replace(path)
-    finally:
-        pyogrio.set_gdal_config_options({"OGR_CURRENT_DATE": None})
-        partial.unlink(missing_ok=True)
+    chosen = {name: np.asarray(values)[drawn] for name, values in columns.items()}
+    write_geopackage(path, "streams", geometry, chosen, kind="LineString", crs=streams.grid.crs)
 
 
 def _segment_fields(streams: Streams, paths: list[NDArray[np.int64]]) -> dict[str, NDArray[Any]]:

@@ -16,7 +16,8 @@ from affine import Affine
 from numpy.typing import NDArray
 
 from insar.grid import Grid
-from susceptibility.errors import InputError, MissingInputError, OptionError
+from susceptibility.errors import InputError, MissingInputError
+from susceptibility.geopackage import write_geopackage
 from susceptibility.units.definition import OUTSIDE, UnitKind, Units
 
 LAYER = "units"
@@ -33,12 +34,6 @@ def write_units(path: Path, units: Units) -> None:
     OptionError
         The name does not end in ``.gpkg``.
     """
-    import pyogrio
-    import pyogrio.raw
-    import shapely
-
-    if path.suffix.lower() != ".gpkg":
-        raise OptionError(path, required="a name that ends in .gpkg", found=path.suffix or "none", remedy="Rename it")
     centroids = units.centroids_m
     fields: dict[str, NDArray[Any]] = {
         "unit": np.arange(1, units.count + 1, dtype=np.int32),
@@ -57,27 +52,15 @@ def write_units(path: Path, units: Units) -> None:
         "transform": list(grid.transform[:6]),
         "crs": grid.crs,
     }
-    polygons = units.polygons
-    partial = path.with_name(f".{path.stem}.partial.gpkg")
-    partial.unlink(missing_ok=True)
-    # A GeoPackage holds the time it was written at, which would make every file another.
-    pyogrio.set_gdal_config_options({"OGR_CURRENT_DATE": "1970-01-01T00:00:00.000Z"})
-    try:
-        pyogrio.raw.write(
-            partial,
-            shapely.to_wkb(_as_multi(polygons)),
-            list(fields.values()),
-            list(fields),
-            layer=LAYER,
-            driver="GPKG",
-            geometry_type="MultiPolygon",
-            crs=grid.crs,
-            layer_metadata={_METADATA: json.dumps(described)},
-        )
-        partial.replace(path)
-    finally:
-        pyogrio.set_gdal_config_options({"OGR_CURRENT_DATE": None})
-        partial.unlink(missing_ok=True)
+    write_geopackage(
+        path,
+        LAYER,
+        units.polygons,
+        fields,
+        kind="MultiPolygon",
+        crs=grid.crs,
+        metadata={_METADATA: json.dumps(described)},
+    )
 
 
 def read_units(path: Path) -> Units:
@@ -142,17 +125,6 @@ def _labels(shapes: NDArray[np.object_], grid: Grid) -> NDArray[np.int32]:
         dtype="int32",
     )
     return labels
-
-
-def _as_multi(shapes: NDArray[np.object_]) -> NDArray[np.object_]:
-    """Polygons as multipolygons, since a layer has one type."""
-    import shapely
-
-    single = shapely.get_type_id(shapes) == shapely.GeometryType.POLYGON
-    result = shapes.copy()
-    for index in np.flatnonzero(single):
-        result[index] = shapely.MultiPolygon() if shapes[index].is_empty else shapely.MultiPolygon([shapes[index]])
-    return result
 
 
 def _changed(path: Path, found: str) -> InputError:
