@@ -119,7 +119,7 @@ def test_ablation_shows_intervals_where_they_are_known(tmp_path: Path, drawn: li
     axes = drawn[0].axes[0]
     np.testing.assert_allclose(axes.lines[1].get_xdata(), [0.02, 0.06])
     assert len(axes.lines) == 4  # nought, an interval, two points
-    assert [label.get_text() for label in axes.get_yticklabels()] == ["topography", "insar"]
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["topography", "InSAR"]
 
 
 def test_colors_go_by_group() -> None:
