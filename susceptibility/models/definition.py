@@ -118,6 +118,8 @@ class ModelDefinition:
     required_units
         Of those of them that must be in a certain unit, the ways to write it, from an instance of `options`. A feature
         that states no unit is believed.
+    note
+        What a reader of its scores must know besides; empty for nothing.
     restore
         For `Storage.JSON`: makes the fitted estimator again of its columns and of what its ``state`` returned.
     """
@@ -137,4 +139,5 @@ class ModelDefinition:
     importance_is_slope: bool = False
     required_features: Callable[[Any], tuple[str, ...]] = _no_features
     required_units: Callable[[Any], Mapping[str, frozenset[str]]] = _no_units
+    note: str = ""
     restore: Callable[[tuple[FeatureSchema, ...], Any], Any] | None = None

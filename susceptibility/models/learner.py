@@ -273,8 +273,9 @@ def check_setting(
     Raises
     ------
     OptionError
-        The model cannot do the task, is given options of another one, lacks a feature that it needs, or has it in
-        another unit than it must be.
+        The model cannot do the task, is given options of another one, or lacks a feature that it needs.
+    InputError
+        A feature is in another unit than the model needs.
     """
     if task not in definition.tasks:
         raise OptionError(
@@ -302,7 +303,7 @@ def check_setting(
     units = definition.required_units(options)
     for feature in schema:
         if feature.unit and feature.unit not in units.get(feature.name, {feature.unit}):
-            raise OptionError(
+            raise InputError(
                 f"feature {feature.name} of {definition.name}",
                 required=f"the unit {min(units[feature.name], key=len)}",
                 found=feature.unit,
