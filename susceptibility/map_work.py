@@ -113,7 +113,7 @@ def map_candidate(
         seed=study.design.seed,
     )
     values = predictions.probability
-    bounds, trouble = _bounds(_BREAKS[asked.breaks], asked.classes, values, _highest(study, values))
+    bounds, trouble = usable_bounds(_BREAKS[asked.breaks], asked.classes, values, _highest(study, values))
     area = data.area_m2(slice(0, data.count))
     area = np.where(np.isfinite(area), area, M2_PER_UNKNOWN_AREA)
     landslides, measure = _landslides(study, area)
@@ -142,7 +142,7 @@ def _highest(study: Study, values: NDArray[np.float32]) -> float:
     return largest or 1.0
 
 
-def _bounds(
+def usable_bounds(
     method: BoundsMethod, classes: int, values: NDArray[np.float32], highest: float
 ) -> tuple[ClassBounds, tuple[Finding, ...]]:
     """Bounds of classes as asked for; equal ones, which is told, where predictions are too alike for that."""
@@ -153,7 +153,8 @@ def _bounds(
         found = Finding(
             "classes are those asked for",
             False,
-            f"No bounds by {method.value.replace('_', ' ')}: {error.found}. Classes are of equal width instead.",
+            f"Predictions are too alike for {classes} classes by {method.value.replace('_', ' ')} ({error.found}): "
+            "classes are of equal width instead.",
         )
         return find_bounds(BoundsMethod.EQUAL, classes, values, lowest=0.0, highest=highest), (found,)
 

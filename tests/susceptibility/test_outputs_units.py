@@ -14,7 +14,9 @@ import shapely
 
 from insar.layers import read_layer
 from susceptibility.bundle import read_bundle
+from susceptibility.class_bounds import BoundsMethod
 from susceptibility.join import join_dataset
+from susceptibility.map_work import usable_bounds
 from susceptibility.metrics import DENSITY_METRICS
 from susceptibility.pipeline import run_study
 from susceptibility.recipe import parse_recipe, read_recipe
@@ -113,6 +115,18 @@ def test_classes_of_a_density_span_what_is_predicted(areal: Path) -> None:
             inside = classes == int(row["number"])
             assert float(row["area_km2"]) == pytest.approx(inside.sum() * SIZE_M**2 / 1e6)
         assert sum(float(row["landslide_share"]) for row in rows) == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize("method", [BoundsMethod.QUANTILES, BoundsMethod.NATURAL_BREAKS])
+def test_predictions_that_are_too_alike_for_classes_lose_no_work(method: BoundsMethod) -> None:
+    alike = np.repeat(np.array([0.0, 0.02, 0.1], np.float32), [30, 2, 1])
+    bounds, (told,) = usable_bounds(method, 5, alike, 0.1)
+    np.testing.assert_allclose(bounds.inner, [0.02, 0.04, 0.06, 0.08])
+    assert told.passed is False
+    assert "classes are of equal width instead" in told.sentence
+    different = np.linspace(0.0, 0.1, 40, dtype=np.float32)
+    bounds, told_nothing = usable_bounds(method, 5, different, 0.1)
+    assert (bounds.method, told_nothing) == (method, ())
 
 
 def test_the_models_in_the_folder_make_the_map(areal: Path, simulated: Path, tmp_path: Path) -> None:
