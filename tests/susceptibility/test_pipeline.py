@@ -309,10 +309,10 @@ def test_the_best_reachable_auc_is_reached_and_the_gain_found(tmp_path: Path) ->
         assert found["verdicts"][scheme] == "gain"
 
 
-@pytest.mark.parametrize("seed", [1, 2, 3])
-def test_no_gain_is_said_when_there_is_none(tmp_path: Path, seed: int) -> None:
-    found = comparison(tmp_path, velocity_effect=0.0, seed=seed)
-    assert found["verdicts"]["spatial-blocks"] != "gain"
+def test_the_best_reachable_auc_is_reached_without_insar_where_it_tells_nothing(tmp_path: Path) -> None:
+    found = comparison(tmp_path, velocity_effect=0.0, seed=1)
+    assert found["verdicts"]["spatial-blocks"] == "no gain"
+    # An AUC of 300 landslides scatters by 0.015, even that of the true probability.
     assert found["auc"]["static", "spatial-blocks"] == pytest.approx(found["best"], abs=0.03)
 
 
