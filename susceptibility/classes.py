@@ -133,7 +133,12 @@ def tabulate_classes(
 
 
 def tabulate_held_out(
-    table: ClassTable, values: NDArray[np.floating], is_landslide: NDArray[np.bool_], bounds: ClassBounds
+    table: ClassTable,
+    values: NDArray[np.floating],
+    is_landslide: NDArray[np.bool_],
+    bounds: ClassBounds,
+    *,
+    times: float = 1.0,
 ) -> ClassTable:
     """The same classes with landslides that the model had not seen.
 
@@ -147,13 +152,15 @@ def tabulate_held_out(
         (sample,) which of them are landslides; only they count, because the others are no fair sample of the area.
     bounds
         Of the classes.
+    times
+        How often each landslide was predicted, so that its predictions count as one.
     """
     number = classify(values[is_landslide], bounds)
     sums = np.zeros((4, bounds.count + 1))
     sums[:, 1:] = np.array([[row.units, row.area_km2, row.observed_km2, 0.0] for row in table.rows]).T
     sums[:, 0] = (0.0, table.unknown_area_km2, 0.0, 0.0)
     sums[1:3] *= _M2_PER_KM2
-    sums[3] = np.bincount(number, minlength=bounds.count + 1)
+    sums[3] = np.bincount(number, minlength=bounds.count + 1) / times
     return _table(sums, bounds, LandslideMeasure.COUNT)
 
 

@@ -196,7 +196,10 @@ def _held_out(
     folds = evaluation.folds[candidate, evaluation.spatial_schemes[0]]
     predicted = np.concatenate([result.probability for result in folds])
     target = np.concatenate([result.target for result in folds])
-    return tabulate_held_out(table, predicted, target > study.design.positive_above, bounds)
+    is_landslide = target > study.design.positive_above
+    cells = np.concatenate([study.samples[result.draw].cells[result.test] for result in folds])
+    times = np.count_nonzero(is_landslide) / max(np.unique(cells[is_landslide]).size, 1)
+    return tabulate_held_out(table, predicted, is_landslide, bounds, times=times or 1.0)
 
 
 def _applicability(

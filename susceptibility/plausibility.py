@@ -178,5 +178,5 @@ def _density(row: ClassRow, measure: LandslideMeasure) -> str:
 def _amount(landslides: float, measure: LandslideMeasure) -> str:
     if measure is LandslideMeasure.AREA_M2:
         return f"{landslides:.3g} m2 of landslides"
-    count = f"{landslides:g}"
+    count = f"{round(landslides, 1):g}"
     return f"{count} landslide{'' if count == '1' else 's'}"

@@ -165,6 +165,11 @@ def test_held_out_landslides_keep_the_areas() -> None:
     assert [row.landslides for row in held_out.rows] == [1.0, 1.0]
     assert [row.frequency_ratio for row in held_out.rows] == pytest.approx([2 / 3, 2.0])
     assert held_out.unknown_landslides == 1.0
+    often = tabulate_held_out(
+        table, np.array([0.2, 0.8, 0.3, 0.9]), np.ones(4, np.bool_), bounds, times=2.0
+    )  # two landslides, each predicted twice
+    assert [row.landslides for row in often.rows] == [1.0, 1.0]
+    assert [row.density for row in often.rows] == pytest.approx([1 / 3, 1.0])
 
 
 def rows_of(*contents: tuple[int, int]) -> ClassTable:
