@@ -54,6 +54,8 @@ class Feature:
         Whether its absolute value is taken, after alignment.
     classes
         Labels of a categorical feature, see `susceptibility.schema.FeatureSchema`; empty for a quantity.
+    crs
+        Of a raster that names none.
     """
 
     name: str
@@ -66,6 +68,7 @@ class Feature:
     absolute: bool = False
     sign: str | None = None
     classes: tuple[str, ...] = ()
+    crs: str | None = None
 
     @property
     def schema(self) -> FeatureSchema:
@@ -354,7 +357,7 @@ def _raster_features(recipe: Recipe) -> list[Feature]:
         features.append(
             Feature(
                 name, raster.unit or unit, description, "rasters", raster.path, raster.band, raster.resampling,
-                sign=tags.get("SIGN"),
+                sign=tags.get("SIGN"), crs=raster.crs,
             )
         )  # fmt: skip
     return features
@@ -394,7 +397,9 @@ def _tags(path: Path) -> dict[str, str]:
 def _align(feature: Feature, grid: Grid, path: Path) -> NDArray[np.float32]:
     plane = np.lib.format.open_memmap(path, mode="w+", dtype=np.float32, shape=grid.shape)
     known = 0
-    with open_aligned(feature.path, grid, resampling=feature.resampling, band=feature.band) as aligned:
+    with open_aligned(
+        feature.path, grid, resampling=feature.resampling, band=feature.band, own_crs=feature.crs
+    ) as aligned:
         for rows in row_slices(grid.rows, ROWS_AT_ONCE):
             block = aligned.read(rows)
             block[~np.isfinite(block)] = np.nan

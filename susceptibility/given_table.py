@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -270,7 +270,7 @@ def _features(
         said: Mapping[str, Any] = described.get(name, {})
         classes: tuple[str, ...] = ()
         if name in source.classes or said.get("unit") == "class":
-            columns[name], classes = _codes(source, table, name)
+            columns[name], classes = _codes(source, table, name, said.get("classes", ()))
         else:
             columns[name] = _numbers(source, table, name).astype(np.float32)
         unit = "class" if classes else source.units.get(name, said.get("unit", ""))
@@ -306,8 +306,13 @@ def _separating(
     )
 
 
-def _codes(source: TableSection, table: pa.Table, name: str) -> tuple[NDArray[np.float32], tuple[str, ...]]:
+def _codes(
+    source: TableSection, table: pa.Table, name: str, meaning: Sequence[str] = ()
+) -> tuple[NDArray[np.float32], tuple[str, ...]]:
+    """Numbers of classes and their labels; `meaning` has those that the file itself gives to 1, 2, ..."""
     values = _column(source, table, name, "classes").to_pylist()
+    if meaning:
+        values = [None if value is None or value != value else meaning[int(value) - 1] for value in values]  # noqa: PLR0124
     labels = [None if value is None or value != value else _label(value) for value in values]  # noqa: PLR0124  (NaN)
     known = sorted_labels({label for label in labels if label is not None})
     code = {label: float(number) for number, label in enumerate(known, start=1)}

@@ -54,6 +54,7 @@ class RasterSource(Section):
     band: int = Field(default=1, ge=1)
     resampling: Resampling | None = None
     unit: str | None = None
+    crs: str | None = None
 
 
 class VectorSource(Section):

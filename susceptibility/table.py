@@ -76,6 +76,8 @@ class Column:
         Of the cells of a unit, one of `STATISTICS`; None where a unit is one cell.
     is_angle
         A direction, of which neither mean nor correlation means anything.
+    classes
+        Labels of classes whose values are numbers from 1; empty where the numbers are all there is.
     """
 
     name: str
@@ -88,6 +90,7 @@ class Column:
     statistic: str | None = None
     sign: str | None = None
     is_angle: bool = False
+    classes: tuple[str, ...] = ()
 
     def read(self, rows: slice) -> NDArray[Any]:
         """Values of some rows, as they are."""
@@ -95,11 +98,11 @@ class Column:
 
     def as_dict(self) -> dict[str, Any]:
         """All but the values; what is None or False is left out."""
-        described = {
-            name: getattr(self, name)
-            for name in ("name", "unit", "description", "role", "dtype", "group", "statistic", "sign", "is_angle")
-        }
-        return {name: value for name, value in described.items() if value is not None and value is not False}
+        names = (
+            "name", "unit", "description", "role", "dtype", "group", "statistic", "sign", "is_angle", "classes",
+        )  # fmt: skip
+        described = {name: getattr(self, name) for name in names}
+        return {name: value for name, value in described.items() if value not in (None, False, ())}
 
     @property
     def is_quantity(self) -> bool:
@@ -280,7 +283,7 @@ def feature_column(feature: Feature, values: ColumnValues, statistic: str | None
     if statistic is None:
         return Column(
             feature.name, feature.unit, feature.description, values, group=feature.group, sign=feature.sign,
-            is_angle=feature.name == "aspect",
+            is_angle=feature.name == "aspect", classes=feature.classes,
         )  # fmt: skip
     if statistic not in STATISTICS:
         raise OptionError(
@@ -298,6 +301,7 @@ def feature_column(feature: Feature, values: ColumnValues, statistic: str | None
         statistic=statistic,
         sign=feature.sign if statistic in _SIGNED else None,
         is_angle=statistic == "circular_mean",
+        classes=feature.classes if statistic == "dominant" else (),
     )
 
 

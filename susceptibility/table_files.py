@@ -281,7 +281,10 @@ def _bare_table(path: Path, content: bytes | None) -> Table:
         described = json.loads(content)
         if described["format"] != _FORMAT:
             raise ValueError(f"format {described['format']}")
-        columns = tuple(Column(values=np.empty(0), **entry) for entry in described["columns"])
+        columns = tuple(
+            Column(values=np.empty(0), **entry | {"classes": tuple(entry.get("classes", ()))})
+            for entry in described["columns"]
+        )
         return Table(
             described["units"], described["crs"], described["rows"], columns, provenance=described["provenance"]
         )

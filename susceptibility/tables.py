@@ -155,6 +155,7 @@ def write_table(path: Path, data: Dataset, samples: Sequence[Sample], provenance
                 values[:, index],
                 group=feature.group,
                 sign=feature.sign,
+                classes=feature.classes,
             )
             for index, feature in enumerate(data.schema)
         ),

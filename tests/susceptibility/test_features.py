@@ -9,10 +9,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+import rasterio
 from affine import Affine
 
 from insar.grid import Grid
-from insar.layers import LAYERS, LayerDefinition, write_layer
+from insar.layers import LAYERS, LayerDefinition, grid_of, write_layer
 from susceptibility.errors import InputError, MissingInputError, OptionError
 from susceptibility.features import FeatureStore, join_features, study_grid
 from susceptibility.recipe import Recipe, parse_recipe
@@ -106,6 +107,26 @@ def test_a_geographic_raster_is_projected(content: dict[str, Any], tmp_path: Pat
     content["factors"]["rasters"] = {"ramp": str(tmp_path / "ramp.tif")}
     store = join(content, tmp_path)
     np.testing.assert_allclose(store.planes["ramp"][2:-2, 2:-2], plane(store.grid)[2:-2, 2:-2], atol=5e-3)
+
+
+def test_a_raster_without_crs_needs_one_stated(content: dict[str, Any], tmp_path: Path) -> None:
+    with rasterio.open(content["factors"]["dem"]) as dem:
+        grid = grid_of(dem)
+    values = np.random.default_rng(0).normal(size=grid.shape).astype(np.float32)
+    bare = tmp_path / "bare.tif"
+    with rasterio.open(
+        bare, "w", driver="GTiff", height=grid.rows, width=grid.cols, count=1, dtype="float32", transform=grid.transform
+    ) as sink:
+        sink.write(values, 1)
+    content["factors"]["rasters"] = {"bare": {"path": str(bare)}}
+    with pytest.raises(InputError, match="coordinate reference system"):
+        join(content, tmp_path)
+    content["factors"]["rasters"]["bare"]["crs"] = str(grid.crs)
+    np.testing.assert_array_equal(join(content, tmp_path).planes["bare"], values)
+    content["factors"]["rasters"]["bare"]["path"] = content["factors"]["dem"]
+    content["factors"]["rasters"]["bare"]["crs"] = "EPSG:32601"
+    with pytest.raises(OptionError, match="EPSG:32601"):
+        join(content, tmp_path)
 
 
 def test_a_geographic_or_web_mercator_dem_is_never_used_for_metres(content: dict[str, Any], tmp_path: Path) -> None:

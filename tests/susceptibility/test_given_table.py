@@ -17,6 +17,7 @@ import pyproj  # noqa: E402
 from insar.layers import read_layer  # noqa: E402
 from susceptibility.dataset import Dataset  # noqa: E402
 from susceptibility.errors import InputError, MissingInputError, OptionError  # noqa: E402
+from susceptibility.factors.relief import ASPECT_CLASSES  # noqa: E402
 from susceptibility.given_table import read_given_table  # noqa: E402
 from susceptibility.inventory import ABSENCE, LANDSLIDE, UNLABELLED  # noqa: E402
 from susceptibility.join import join_dataset  # noqa: E402
@@ -309,6 +310,10 @@ def test_a_table_of_our_own_says_what_its_columns_are(
             assert data.feature(column).unit == feature.unit
             assert data.feature(column).group == feature.group
     assert data.feature("aspect_class_dominant").is_class
+    aspects = np.array(["", *data.feature("aspect_class_dominant").classes])
+    found = aspects[np.nan_to_num(data.columns["aspect_class_dominant"](ALL)).astype(int)]
+    numbers = np.nan_to_num(table.read("aspect_class_dominant")).astype(int)
+    np.testing.assert_array_equal(found, np.array(["", *ASPECT_CLASSES.values()])[numbers])
     assert data.is_absolute == {column for column in data.names if column.startswith("velocity_absolute")}
     np.testing.assert_allclose(data.sigma["velocity_absolute_mean"](ALL), table.read("velocity_absolute_sigma"), 1e-6)
     np.testing.assert_array_equal(data.number(ALL), table.read("unit"))
