@@ -127,11 +127,6 @@ def _build(
     )
 
 
-def task_of(recipe: Recipe) -> Task:
-    """Whether a recipe asks for a probability or a density."""
-    return Task.CLASSIFICATION if recipe.study.target == "presence" else Task.REGRESSION
-
-
 def make_design(recipe: Recipe, data: Dataset) -> Design:
     """What a recipe compares on its data.
 
@@ -140,7 +135,7 @@ def make_design(recipe: Recipe, data: Dataset) -> Design:
     OptionError
         A feature set has no feature, a model suits none of them, or an ablation has no groups to leave out.
     """
-    task = task_of(recipe)
+    task = recipe.task
     if recipe.study.target == "number_density" and "usgs_2018" in recipe.model_names:
         raise OptionError(
             "[models] names",
@@ -169,6 +164,8 @@ def make_design(recipe: Recipe, data: Dataset) -> Design:
                 f"{MODELS[name].title} needs features that these sets lack, and is left out there: {unsuited}."
             )
         candidates += [Candidate(title, name) for title in suited]
+        if MODELS[name].note:
+            notes.append(MODELS[name].note)
     score = recipe.explain.score or _SCORES[task][0]
     if score not in _SCORES[task]:
         raise OptionError(

@@ -13,7 +13,7 @@ from pydantic import BaseModel, Field, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 
 from susceptibility.errors import InputError, MissingInputError, OptionError
-from susceptibility.models import ModelOptions
+from susceptibility.models import MODELS, ModelOptions
 from susceptibility.recipe_data import (
     GROUPS,
     CategorySource,
@@ -36,6 +36,7 @@ from susceptibility.recipe_methods import (
     SamplingSection,
     ValidationSection,
 )
+from susceptibility.schema import Task
 
 __all__ = [
     "GROUPS", "CategorySource", "Recipe", "TableSection", "absolute_name", "distance_name", "dump_recipe",
@@ -47,6 +48,9 @@ if TYPE_CHECKING:
 
 STATIC = "static"
 STATIC_INSAR = "static_insar"
+
+USUAL_MODELS = ("logistic_regression", "random_forest", "xgboost")
+"""Fitted where a recipe names none."""
 
 
 class Recipe(Section):
@@ -109,9 +113,16 @@ class Recipe(Section):
         return sets
 
     @property
+    def task(self) -> Task:
+        """Whether a probability or a density is asked for."""
+        return Task.CLASSIFICATION if self.study.target == "presence" else Task.REGRESSION
+
+    @property
     def model_names(self) -> tuple[str, ...]:
-        """Models to fit."""
-        return self.models.names
+        """Models to fit: those asked for, or of the usual ones those that can predict the target."""
+        if self.models.names is not None:
+            return self.models.names
+        return tuple(name for name in USUAL_MODELS if self.task in MODELS[name].tasks)
 
     def model_options(self, name: str) -> ModelOptions:
         """Hyperparameters of a model."""

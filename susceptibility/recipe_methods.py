@@ -107,7 +107,7 @@ class MapSection(Section):
 class NamedModels(Section):
     """``[models]``: which models, and how all of them are fitted."""
 
-    names: tuple[Name, ...] = ("logistic_regression", "random_forest", "xgboost")
+    names: tuple[Name, ...] | None = None
     impute: Literal["none", "median"] = "none"
     scale: Literal["auto", "none", "standard", "minmax"] = "auto"
     min_share: float = Field(default=0.01, ge=0.0, lt=1.0)
@@ -119,10 +119,10 @@ class NamedModels(Section):
 
     @model_validator(mode="after")
     def _are_registered(self) -> NamedModels:
-        for name in (*self.names, *self.calibration, *self.search):
+        for name in (*(self.names or ()), *self.calibration, *self.search):
             if name not in MODELS:
                 raise unusable(f"models among {', '.join(MODELS)}", repr(name))
-        if not self.names or len(set(self.names)) < len(self.names):
+        if self.names is not None and (not self.names or len(set(self.names)) < len(self.names)):
             raise unusable("at least one model, and each once", ", ".join(self.names) or "none")
         for name, lists in self.search.items():
             known = MODELS[name].options.model_fields

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from susceptibility.dataset import Dataset
-from susceptibility.design import Design, make_design, task_of
+from susceptibility.design import Design, make_design
 from susceptibility.errors import InputError, OptionError
 from susceptibility.inventory import LANDSLIDE, UNLABELLED, InventoryCensus
 from susceptibility.join import join_dataset
@@ -92,7 +92,10 @@ def prepare_study(recipe: Recipe, work: Path, progress: Progress | None = None) 
     """
     # Written out as it is, a recipe says all that is left open, so that it runs the same again.
     recipe = recipe.model_copy(
-        update={"sampling": recipe.sampling.model_copy(update={"negatives": negatives_of(recipe)})}
+        update={
+            "sampling": recipe.sampling.model_copy(update={"negatives": negatives_of(recipe)}),
+            "models": recipe.models.model_copy(update={"names": recipe.model_names}),
+        }
     )
     joined = join_dataset(recipe, work, progress)
     data = joined.data
@@ -304,4 +307,4 @@ def _areas(recipe: Recipe, data: Dataset, samples: tuple[Sample, ...]) -> list[N
 
 def is_density(study: Study) -> bool:
     """Whether a density is predicted rather than a probability."""
-    return task_of(study.recipe) is Task.REGRESSION
+    return study.recipe.task is Task.REGRESSION

@@ -13,6 +13,7 @@ from susceptibility.dataset import Dataset
 from susceptibility.design import Candidate, Design, make_design, seed_of_draw
 from susceptibility.errors import OptionError
 from susceptibility.given_table import read_given_table
+from susceptibility.models import MODELS
 from susceptibility.provenance import notes_on
 from susceptibility.recipe import Recipe, parse_recipe
 from susceptibility.schema import Task
@@ -75,9 +76,10 @@ def test_a_model_is_left_out_where_it_lacks_features_and_that_is_told(make: Make
     assert Candidate("all", "usgs_2018") in design.candidates
     assert Candidate("terrain_alone", "usgs_2018") not in design.candidates
     assert Candidate("terrain_alone", "random_forest") in design.candidates
-    (note,) = design.notes
-    assert note.startswith("USGS 2018")
-    assert note.endswith("left out there: terrain_alone.")
+    left_out, fixed = design.notes
+    assert left_out.startswith("USGS 2018")
+    assert left_out.endswith("left out there: terrain_alone.")
+    assert fixed == MODELS["usgs_2018"].note
 
 
 def test_what_is_left_out_reaches_the_reader(content: dict[str, Any], tmp_path: Path) -> None:
@@ -91,6 +93,13 @@ def test_a_model_that_suits_no_set_is_refused(make: MakeDesign) -> None:
              feature_sets={"static": ["slope"], "all": ["rate"], "terrain_alone": ["twi"]})  # fmt: skip
     with pytest.raises(OptionError, match=r"model logistic_regression.*found regression"):
         make(study={"target": "areal_density"}, models={"names": ["random_forest", "logistic_regression"]})
+
+
+def test_models_of_a_recipe_that_names_none_suit_its_target(content: dict[str, Any]) -> None:
+    del content["models"]
+    assert parse_recipe(content).model_names == ("logistic_regression", "random_forest", "xgboost")
+    content["study"] = {"target": "areal_density"}
+    assert parse_recipe(content).model_names == ("random_forest", "xgboost")
 
 
 def test_the_usgs_model_tells_no_numbers_of_landslides(make: MakeDesign) -> None:
