@@ -44,6 +44,7 @@ bench: $(VENV)/.installed ## benchmarks, as ratios (long)
 	$(BIN)/python benchmarks/coherence.py
 	$(BIN)/python benchmarks/terrain.py
 	$(BIN)/python benchmarks/slope.py
+	$(BIN)/python benchmarks/prediction.py
 
 $(VENV)/.docs: $(VENV)/.installed
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[docs]'
