@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from functools import partial
 from pathlib import Path
 
@@ -88,7 +89,7 @@ def run_study(
     return output / "report.html"
 
 
-def work_of(recipe: Recipe, output: Path):  # type: ignore[no-untyped-def]  # a context manager, as it returns
+def work_of(recipe: Recipe, output: Path) -> AbstractContextManager[Path]:
     """Folder for work in progress on a recipe."""
     # Of other versions, work that is kept may hold other numbers.
     settings = "\n".join([dump_recipe(recipe), *(f"{name} {version}" for name, version in versions().items())])
