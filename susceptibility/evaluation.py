@@ -49,12 +49,16 @@ class SampledRows:
         One for each draw.
     positions
         Of each draw's rows in the array.
+    areas
+        Of each draw's rows, the ground that each stands for, m2: its own, times the rows that could have been drawn
+        for each that was.
     """
 
     path: Path
     names: tuple[str, ...]
     samples: tuple[Sample, ...]
     positions: tuple[NDArray[np.intp], ...]
+    areas: tuple[NDArray[np.float64], ...]
 
     @classmethod
     def of(cls, data: Dataset, names: Sequence[str], samples: tuple[Sample, ...], path: Path) -> SampledRows:
@@ -62,7 +66,13 @@ class SampledRows:
         rows = np.unique(np.concatenate([sample.cells for sample in samples]))
         path.parent.mkdir(parents=True, exist_ok=True)
         np.save(path, data.matrix(rows, names))
-        return cls(path, tuple(names), samples, tuple(np.searchsorted(rows, sample.cells) for sample in samples))
+        areas = []
+        for sample in samples:
+            own = np.asarray(data.area_m2(sample.cells), np.float64)
+            # Unknown areas are those of a table without them: its units count as alike.
+            areas.append(np.where(np.isfinite(own), own, 1.0) * sample.weight)
+        positions = tuple(np.searchsorted(rows, sample.cells) for sample in samples)
+        return cls(path, tuple(names), samples, positions, tuple(areas))
 
     def features(self, draw: int, names: Sequence[str]) -> NDArray[np.float32]:
         """Some of the features of one draw: (row, feature)."""
@@ -217,7 +227,11 @@ def _validate(
     sample = rows.samples[draw]
     weight = sample.weight if weighted else None
     return validate(
-        features=rows.features(draw, names), target=sample.target, sample_weight=weight, score_weight=weight
+        features=rows.features(draw, names),
+        target=sample.target,
+        sample_weight=weight,
+        score_weight=weight,
+        area=rows.areas[draw],
     )
 
 
@@ -303,6 +317,7 @@ def fit_models(
             task=design.task,
             positive_above=design.positive_above,
             weight=weight,
+            area=rows.areas[sample.draw],
         )
         return model, metrics
 

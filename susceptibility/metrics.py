@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from susceptibility.curves import Curve, precision_recall_curve, ranked_weights, rate_curve, roc_curve
+from susceptibility.curves import Curve, RateCurve, precision_recall_curve, ranked_weights, rate_curve, roc_curve
 from susceptibility.errors import InputError
 from susceptibility.schema import Task
 from susceptibility.thresholds import Confusion, confusion
@@ -147,7 +147,7 @@ def score(
     weight
         (row,) how much each counts, such as the rows it stands for; None if all count the same.
     area
-        (row,) area of each, for the rate curve; None if all are alike.
+        (row,) ground that each stands for, for the rate curve; None if all are alike.
     threshold
         Chosen without these rows, see `susceptibility.thresholds.choose_threshold`; without it the metrics at the
         chosen threshold are unknown.
@@ -183,12 +183,10 @@ def score(
             remedy="Leave out rows with unknown features, or impute them",
         )
     truth = truth_value > positive_above
-    size = w if area is None else w * np.asarray(area, np.float64)
-    held = truth if task is Task.CLASSIFICATION else truth_value
     values = {
         "prevalence": float(w[truth].sum() / w.sum()),
         **_ranking(truth, p, w),
-        "rate_area": rate_curve(held * size, p, size).area_under,
+        "rate_area": rate_of(truth_value, p, task, positive_above, w, area).area_under,
         **(_of_probability(truth, p, w) if task is Task.CLASSIFICATION else _of_density(truth_value, p, w)),
         **_classes(confusion(truth, p, fixed_threshold(task, positive_above), w), ""),
     }
@@ -197,6 +195,24 @@ def score(
     else:
         values |= {"threshold": threshold, **_classes(confusion(truth, p, threshold, w), "_chosen")}
     return {name: values[name] for name in metrics_of(task)}
+
+
+def rate_of(
+    target: NDArray[Any],
+    prediction: NDArray[np.float64],
+    task: Task,
+    positive_above: float,
+    weight: NDArray[np.float64],
+    area: NDArray[np.floating] | None,
+) -> RateCurve:
+    """Rate curve of a prediction; parameters as of `score`.
+
+    With presence each landslide row counts as its weight says, however large it is; with a density it counts as much
+    as it holds.
+    """
+    size = weight if area is None else np.asarray(area, np.float64)
+    held = (target > positive_above) * weight if task is Task.CLASSIFICATION else target * size
+    return rate_curve(held, prediction, size)
 
 
 def unknown_scores(

@@ -16,9 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from susceptibility.comparison import Difference, Verdict, paired_difference
-from susceptibility.curves import SHARES, rate_curve
+from susceptibility.curves import SHARES
 from susceptibility.errors import InputError
-from susceptibility.metrics import fixed_threshold, score
+from susceptibility.metrics import fixed_threshold, rate_of, score
 from susceptibility.models.folds import inner_folds
 from susceptibility.partitions import Partition, default_block_size, partition_cells, partition_rows
 from susceptibility.schema import Task
@@ -193,7 +193,7 @@ def validate_fold(
     sample_weight, score_weight
         (row,) how much each row counts in fitting, and in scores; None if all count the same.
     area
-        (row,) area of each, for rate curves; None if all are alike.
+        (row,) ground that each stands for, for rate curves; None if all are alike.
 
     Raises
     ------
@@ -381,12 +381,8 @@ def _captured(
     area: NDArray[np.floating] | None,
 ) -> NDArray[np.float64]:
     """Share of landslides captured in each of `SHARES` of the area of some rows."""
-    size = np.ones(rows.size)
-    for factor in (weight, area):
-        if factor is not None:
-            size = size * factor[rows]
-    held = target[rows] > positive_above if task is Task.CLASSIFICATION else target[rows]
-    return rate_curve(held * size, predicted, size).captured(SHARES)
+    own = np.ones(rows.size) if weight is None else weight[rows]
+    return rate_of(target[rows], predicted, task, positive_above, own, _of(area, rows)).captured(SHARES)
 
 
 def _require_known(predicted: NDArray[np.float64], partition: Partition, fold: int) -> None:

@@ -271,7 +271,7 @@ def test_a_rate_curve_by_hand() -> None:
     assert curve.captured(0.25) == pytest.approx(0.65)
     assert curve.thinned().captured(0.4) == pytest.approx(0.8)
     assert score(landslides.clip(0, 1), susceptibility, area=area)["rate_area"] == pytest.approx(
-        rate_curve(landslides.clip(0, 1) * area, susceptibility, area).area_under
+        rate_curve(landslides.clip(0, 1), susceptibility, area).area_under
     )
 
 

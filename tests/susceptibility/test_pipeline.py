@@ -109,6 +109,19 @@ def test_every_model_set_and_scheme_has_every_metric(finished: Path) -> None:
     assert len(rows_of(finished / "comparisons.csv")) == 2 * 3 * 4
 
 
+def test_rate_curves_are_of_the_area_not_of_the_sample(finished: Path) -> None:
+    """Of one row for each cell the area under the curve is (1 - p) AUC + p / 2, and p is small on the map."""
+    metrics = json.loads((finished / "metrics.json").read_text())
+    rows = {(row["feature_set"], row["model"], row["scheme"], row["metric"]): row for row in metrics["metrics"]}
+    assert rows["static", "xgboost", "random", "prevalence"]["mean"] == pytest.approx(0.5, abs=0.01)
+    share = metrics["inventory"]["landslide_cells"] / metrics["usable_units"]
+    assert share < 0.1
+    for (features, model, scheme, metric), row in rows.items():
+        if metric == "rate_area" and scheme in {"random", "training"}:
+            auc = rows[features, model, scheme, "auc_roc"]["mean"]
+            assert row["mean"] == pytest.approx((1.0 - share) * auc + share / 2.0, abs=0.01)
+
+
 def test_insar_that_drives_the_inventory_is_found_important(finished: Path) -> None:
     rows = [row for row in rows_of(finished / "comparisons.csv") if row["metric"] == "auc_roc"]
     logistic = {row["scheme"]: row for row in rows if row["model"] == "logistic_regression"}

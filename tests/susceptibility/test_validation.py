@@ -481,8 +481,12 @@ def test_rate_curves_of_training_and_tested_rows() -> None:
         (result.success_rate, partition.train_rows(3)),
         (result.prediction_rate, partition.test_rows(3)),
     ):
-        whole = rate_curve(target[rows] * area[rows], features[rows, 0], area[rows])
+        whole = rate_curve(target[rows], features[rows, 0], area[rows])
         np.testing.assert_allclose(curve, whole.captured(SHARES))
+    assert result.metrics["rate_area"] == pytest.approx(whole.area_under)
+    density = target * np.random.default_rng(8).uniform(size=300)
+    result = validate_fold(Linear, features, density, partition, 3, area=area, task=Task.REGRESSION)
+    whole = rate_curve(density[rows] * area[rows], features[rows, 0], area[rows])
     assert result.metrics["rate_area"] == pytest.approx(whole.area_under)
 
 
