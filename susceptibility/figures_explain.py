@@ -248,6 +248,7 @@ def _draw_curve(axes: Axes, curve: CurveSummary, number: int, models: int, title
         axes.errorbar(place, curve.median, spread, fmt="o", color=color, markersize=4, elinewidth=1.2, label=title)
         _class_ticks(axes, curve.feature)
         return
+    axes.locator_params(axis="x", nbins=5)
     axes.fill_between(curve.points, curve.q05, curve.q95, color=color, alpha=0.18, linewidth=0.0)
     axes.plot(curve.points, curve.median, _STYLES[number % len(_STYLES)], color=color, linewidth=1.5, label=title)
     # Where along the axis the rows are: the points are evenly spaced quantiles of them.
