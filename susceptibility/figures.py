@@ -227,8 +227,8 @@ def _without_steps(x: NDArray[np.float64], y: NDArray[np.float64]) -> tuple[NDAr
     return places, np.maximum.reduceat(y, start)
 
 
-def draw_rates(path: Path, evaluation: Evaluation, scheme: str) -> None:
-    """Draw success-rate and prediction-rate curves, one panel for each feature set."""
+def draw_rates(path: Path, evaluation: Evaluation, scheme: str, of_what: str = "area") -> None:
+    """Draw success-rate and prediction-rate curves of the area or the sample, one panel for each feature set."""
     design = evaluation.design
     sets, models = list(design.feature_sets), list(design.plans)
     figure, grid = panels(1, len(sets), 4.2, 4.0)
@@ -245,7 +245,8 @@ def draw_rates(path: Path, evaluation: Evaluation, scheme: str) -> None:
                 area = float(np.nanmean([result.metrics["rate_area"] for result in results]))
                 label = f"{MODELS[model].title}: {area:.3f}" if style == "-" else None
                 axes.plot(100.0 * SHARES, 100.0 * share, style, color=color, linewidth=1.4, label=label)
-        axes.set(xlim=(0.0, 100.0), ylim=(0.0, 101.0), xlabel="share of the area, %", ylabel="share of landslides, %")
+        axes.set(xlim=(0.0, 100.0), ylim=(0.0, 101.0))
+        axes.set(xlabel=f"share of the {of_what}, %", ylabel="share of landslides, %")
         axes.set_title(f"{title_of(feature_set)}, {SCHEMES[scheme].title} folds", fontsize=10)
         axes.legend(fontsize=7, loc="lower right", frameon=False, title="area under, held out", title_fontsize=7)
     save_figure(figure, path)

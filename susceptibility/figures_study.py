@@ -56,14 +56,16 @@ def draw_maps(
     every = list(dict.fromkeys(candidate.feature_set for candidate in maps))
     sets = [every[0], every[-1]] if len(every) > 1 else every
     models = list(dict.fromkeys(candidate.model for candidate in maps))
-    columns = len(sets) + (len(sets) == 2)
-    figure, grid = panels(len(models), columns, *backdrop.panel_size(columns))
+    # Of one set alone models lie side by side.
+    columns = 3 if len(sets) == 2 else min(3, len(models))
+    rows = len(models) if len(sets) == 2 else math.ceil(len(models) / columns)
+    figure, grid = panels(rows, columns, *backdrop.panel_size(columns))
     shown = some_of(landslides)
     highest = _largest(maps, sets)
     image = change = None
     for row, model in enumerate(models):
         for column, feature_set in enumerate(sets):
-            axes = grid[row][column]
+            axes = grid[row][column] if len(sets) == 2 else grid[row // columns][row % columns]
             backdrop.draw(axes)
             axes.set_title(f"{MODELS[model].title}, {title_of(feature_set)}", fontsize=9)
             if Candidate(feature_set, model) not in maps:
@@ -83,13 +85,21 @@ def draw_maps(
                 axes, pair[1] - pair[0], cmap="RdBu_r", vmin=-0.6 * highest, vmax=0.6 * highest, alpha=0.85
             )
             axes.set_title(f"{title_of(sets[1])} minus {title_of(sets[0])}", fontsize=9)
+    if len(sets) == 1:
+        for axes in grid[-1][(len(models) - 1) % columns + 1 :]:
+            axes.set_visible(False)
     for row_axes in grid:
         row_axes[0].set_ylabel("km", fontsize=8)
     for axes in grid[-1]:
         axes.set_xlabel("km", fontsize=8)
     if image is not None:
         marks = "dots" if backdrop.relief is not None else "rings"
-        _scale(figure, image, grid[-1][: len(sets)], f"{quantity}; {marks}: units with landslides")
+        _scale(
+            figure,
+            image,
+            grid[-1][: len(sets) if change is not None else columns],
+            f"{quantity}; {marks}: units with landslides",
+        )
     if change is not None:
         _scale(figure, change, grid[-1][2:], "change")
     save_figure(figure, path)

@@ -23,6 +23,7 @@ from susceptibility.provenance import context_of, facts_on, known_share, notes_o
 from susceptibility.publishing import write_text
 from susceptibility.recipe import dump_recipe
 from susceptibility.report import ReportContent, write_report
+from susceptibility.sampling import NegativeSource
 from susceptibility.storage import read_raster
 from susceptibility.study import Study, is_density
 from susceptibility.unit_map import UnitMap, painted, write_rasters, write_units_file
@@ -196,6 +197,8 @@ def _draw_maps(album: _Album, study: Study, outcome: Outcome, backdrop: UnitBack
 def _draw_scores(album: _Album, study: Study, outcome: Outcome) -> None:
     evaluation = outcome.evaluation
     scheme = evaluation.spatial_schemes[0]
+    # Places that an inventory calls free were not drawn from the area: what share of it they stand for is unknown.
+    of_what = "sample" if study.recipe.sampling.negatives is NegativeSource.INVENTORY else "area"
     album.add(
         "curves",
         "Curves on held-out folds, averaged over folds, repeats and draws; the numbers are mean areas under them.",
@@ -203,9 +206,9 @@ def _draw_scores(album: _Album, study: Study, outcome: Outcome) -> None:
     )
     album.add(
         "rates",
-        "Share of landslides in the most susceptible part of the area. Dashed: of the rows a model was fitted on "
+        f"Share of landslides in the most susceptible part of the {of_what}. Dashed: of the rows a model was fitted on "
         f"(success rate); full: of held-out {SCHEMES[scheme].title} folds (prediction rate).",
-        lambda path: figures.draw_rates(path, evaluation, scheme),
+        lambda path: figures.draw_rates(path, evaluation, scheme, of_what),
     )
     if outcome.comparisons:
         album.add(
