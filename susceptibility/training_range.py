@@ -90,7 +90,7 @@ class RangeCounts:
 
 @dataclass(frozen=True, slots=True)
 class RangeSummary:
-    """Of all rows: counts by feature, as in `RangeCounts`, and how many rows have any feature out of its range."""
+    """Of all rows: counts by feature, as in `RangeCounts`, and in how many rows any feature is `outside`."""
 
     schema: tuple[FeatureSchema, ...]
     known: NDArray[np.int64]
@@ -99,6 +99,7 @@ class RangeSummary:
     beyond: NDArray[np.int64]
     unseen: NDArray[np.int64]
     rows: int
+    outside: int
 
     def as_rows(self) -> list[dict[str, Any]]:
         """One entry for each feature, as JSON can hold it; shares are of the rows whose value is known."""
@@ -137,6 +138,7 @@ def add_counts(schema: tuple[FeatureSchema, ...], counts: Iterable[RangeCounts])
         beyond=total("beyond"),
         unseen=total("unseen"),
         rows=sum(block.rows for block in blocks),
+        outside=sum(int(np.count_nonzero(block.outside)) for block in blocks),
     )
 
 

@@ -209,14 +209,13 @@ def predict_dataset(
         classes, ranges = _judge(trained, data, names, predicted, workers)
         told = list(dict.fromkeys([*warnings, *_warnings(trained, data, ranges, unseen or {}, known)]))
         files = _write(trained, data, grid, predicted, classes, staging, output)
-        outside = int(np.count_nonzero(classes == OUT_OF_RANGE))
         unlike = None if trained.applicability is None else int(np.count_nonzero(classes == UNLIKE))
         content = _content(trained, data, grid, predicted, ranges, unseen or {}, told, inputs or {}, files, classes)
         write_text(staging / f"{output.stem}.json", json.dumps(content, indent=2, allow_nan=False) + "\n")
         published = _publish([*files, staging / f"{output.stem}.json"], output)
     for warning in told:
         logger.warning("%s", warning)
-    return TransferSummary(published, data.count, known, outside, unlike, ranges, tuple(told))
+    return TransferSummary(published, data.count, known, ranges.outside, unlike, ranges, tuple(told))
 
 
 def _judge(
@@ -232,9 +231,10 @@ def _judge(
         if trained.applicability is not None:
             columns = X if trained.transform is None else trained.transform(X)
             found[~trained.applicability.is_applicable(trained.applicability.dissimilarity(columns))] = UNLIKE
-        found[~np.isfinite(predicted.probability[rows])] = 0
+        is_known = np.isfinite(predicted.probability[rows])
+        found[~is_known] = 0
         classes[rows] = found
-        return replace(counts, outside=np.empty(0, np.bool_))
+        return replace(counts, outside=counts.outside & is_known)
 
     blocks = list(data.blocks())
     counted = run_in_threads([lambda rows=rows: judge(rows) for rows in blocks], workers=workers)  # type: ignore[misc]
@@ -342,8 +342,8 @@ def _content(
         "predicted": int(values.size),
         "mean": math.fsum(values) / values.size,
         "applicability": {
-            "within_range": int(np.count_nonzero(classes == APPLICABLE)),
-            "out_of_range": int(np.count_nonzero(classes == OUT_OF_RANGE)),
+            "applicable": int(np.count_nonzero(classes == APPLICABLE)),
+            "out_of_range": ranges.outside,
             "outside_area_of_applicability": None
             if trained.applicability is None
             else int(np.count_nonzero(classes == UNLIKE)),
