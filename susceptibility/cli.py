@@ -211,7 +211,8 @@ def predict(
         Path | None, typer.Option("--insar", help="InSAR result folder whose layers serve as features.")
     ] = None,
     model: Annotated[
-        str | None, typer.Option("--model", help="Bundle, MODEL_FEATURESET, where there are several.")
+        str | None,
+        typer.Option("--model", help="Bundle, MODEL_FEATURESET; the best under spatial validation if left out."),
     ] = None,
     like: Annotated[
         Path | None, typer.Option(help="Raster whose grid the map is made on; slope.tif of --factors if left out.")
@@ -251,11 +252,14 @@ def track(
     result: Annotated[
         Path | None,
         typer.Option(
-            help="Finished run of this recipe; if left out the recipe is run first, and --model must be named."
+            help="Finished run of this recipe; if left out the recipe is run first, and its result is not kept."
         ),
     ] = None,
     model: Annotated[
-        str | None, typer.Option("--model", help="Bundle, MODEL_FEATURESET, where there are several.")
+        str | None,
+        typer.Option(
+            "--model", help="Bundle, MODEL_FEATURESET; the best with InSAR under spatial validation if left out."
+        ),
     ] = None,
     insar: Annotated[Path | None, typer.Option("--insar", help="InSAR result folder, instead of the recipe's.")] = None,
     every: Annotated[int, typer.Option(min=1, help="Take every so many dates, counted back from the last.")] = 1,

@@ -49,7 +49,7 @@ def predict_elsewhere(
     recipe
         a recipe that joins the same features there, on any units.
     model
-        Name of the bundle, where there are several.
+        Name of the bundle; None for the best one under spatial validation.
     insar, like
         As in `predict_from_factors`; of a folder of rasters alone.
     overwrite, workers, progress
@@ -115,11 +115,11 @@ def track_recipe(
         With ``[factors.insar]``, whose result has a time series.
     result
         Result folder of `susceptibility run` with this recipe, or a bundle of it. None to run the recipe first, into
-        a folder that is not kept; then `model` must be given.
+        a folder that is not kept.
     output
         Result folder, see `susceptibility.track_files.write_track`.
     model
-        Name of the bundle, where there are several.
+        Name of the bundle; None for the best one with features of InSAR under spatial validation.
     options, overwrite, workers, progress
         As in `write_track`.
 
@@ -131,7 +131,7 @@ def track_recipe(
     Raises
     ------
     OptionError
-        The recipe has no result of `insar`; or no result is given, and no model.
+        The recipe has no result of `insar`.
     """
     source = recipe.factors.insar
     if source is None:
@@ -141,14 +141,6 @@ def track_recipe(
             found="none in the recipe",
             remedy="Add it with the layers velocity and cumulative_displacement",
         )
-    if result is None and model is None:
-        # Told before the run, which may take hours, rather than after it.
-        raise OptionError(
-            "--model",
-            required="<model>_<feature set>, where no --result of a run is given",
-            found="neither",
-            remedy="Name it, for example random_forest_static_insar, or run the recipe first",
-        )
     output.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{output.name}-", dir=output.parent) as work:
         if result is None:
@@ -156,14 +148,14 @@ def track_recipe(
 
             result = Path(work) / "run"
             run_study(recipe, result, workers=workers, progress=progress)
-        folder = find_bundle(result, model)
+        folder, reason = find_bundle(result, model, group="insar")
         bundle = read_bundle(folder)
         trained = trained_from(bundle, folder.name)
         joined = join_dataset(recipe, Path(work) / "join", progress, with_inventory=False)
         data, _, _ = match_dataset(joined.data, trained.schema)
         names = tuple(feature.name for feature in trained.schema)
         tracked = TrackedModel(folder.name, trained.models, names, bounds_of(bundle, folder), trained.target)
-        return write_track(
+        told = write_track(
             tracked,
             data,
             source.path,
@@ -182,6 +174,7 @@ def track_recipe(
             workers=workers,
             progress=progress,
         )
+    return [f"Model: {reason}.", *told] if reason else told
 
 
 def bounds_of(bundle: Bundle, subject: Path) -> ClassBounds:
@@ -206,9 +199,9 @@ def bounds_of(bundle: Bundle, subject: Path) -> ClassBounds:
 
 
 def _trained(result: Path, model: str | None) -> Trained:
-    folder = find_bundle(result, model)
+    folder, reason = find_bundle(result, model)
     trained = trained_from(read_bundle(folder), folder.name)
-    origin: Mapping[str, Any] = {**(trained.origin or {}), "sha256": checksum(folder / INDEX)}
+    origin: Mapping[str, Any] = {**(trained.origin or {}), "sha256": checksum(folder / INDEX), "chosen": reason or None}
     return replace(trained, origin=origin)
 
 

@@ -108,7 +108,8 @@ def find_factors(
             required="a raster for each feature of the model: " + ", ".join(f"{name}.tif" for name in found),
             found="none for " + ", ".join(missing),
             remedy="Make them with `susceptibility factors`, copy them there under these names"
-            + ("" if insar is not None else ", or give a result of insar by --insar"),
+            + ("" if insar is not None else ", or give a result of insar by --insar")
+            + "; or name a model without them by --model",
         )
     factors = tuple(raster for raster in found.values() if raster is not None)
     return factors, tuple(warning for raster in factors for warning in check_meaning(raster))

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from susceptibility.bundle import INDEX, Bundle
+from susceptibility.comparison import decisive_metric
 from susceptibility.ensemble import Predictor
 from susceptibility.errors import InputError, MissingInputError, OptionError
+from susceptibility.metrics import metrics_of
 from susceptibility.schema import FeatureSchema, Task
+from susceptibility.schemes import SCHEMES
 from susceptibility.training_range import TrainingRange
-
-if TYPE_CHECKING:
-    from susceptibility.bundle import Bundle
 
 
 class Applicability(Protocol):
@@ -73,28 +75,37 @@ class Trained:
     origin: Mapping[str, Any] | None = None
 
 
-def find_bundle(result: Path, model: str | None = None) -> Path:
-    """Folder of the bundle that is meant.
+class Choice(NamedTuple):
+    """Folder of a bundle, and why it was taken; `reason` is empty where it was named or is the only one."""
+
+    folder: Path
+    reason: str = ""
+
+
+def find_bundle(result: Path, model: str | None = None, *, group: str | None = None) -> Choice:
+    """Find the bundle that is meant: the one that is named, or else the best under spatial validation.
 
     Parameters
     ----------
     result
         A result folder of `susceptibility run`, or a bundle itself.
     model
-        Name of the bundle, ``<model>_<feature set>``; None where there is one alone.
+        Name of the bundle, ``<model>_<feature set>``; None for the best one.
+    group
+        Of features, at least one of which the best one must have.
 
     Raises
     ------
     MissingInputError
         There is none.
     OptionError
-        There are several and none is named, or the named one is not among them.
+        The named one is not among them; or none is named, and nothing tells which is best.
     """
-    if (result / "bundle.json").is_file():
+    if (result / INDEX).is_file():
         if model not in {None, result.name}:
             raise OptionError("--model", required=f"{result.name!r}, or none", found=repr(model), remedy="Leave it out")
-        return result
-    folders = sorted(path.parent for path in (result / "model").glob("*/bundle.json"))
+        return Choice(result)
+    folders = sorted(path.parent for path in (result / "model").glob(f"*/{INDEX}"))
     if not folders:
         raise MissingInputError(
             result,
@@ -103,16 +114,52 @@ def find_bundle(result: Path, model: str | None = None) -> Path:
             remedy="Give the folder that `susceptibility run -o` wrote",
         )
     names = {folder.name: folder for folder in folders}
+    if model in names:
+        return Choice(names[model])
     if model is None and len(names) == 1:
-        return folders[0]
-    if model not in names:
+        return Choice(folders[0])
+    suited = [name for name in names if group is None or _has(names[name], group)]
+    if model is None and len(suited) == 1:
+        return Choice(names[suited[0]], f"{suited[0]}: the only one with features of {group}")
+    best = _best(result, suited or list(names)) if model is None else None
+    if best is None:
         raise OptionError(
             "--model",
             required="one of " + ", ".join(names),
             found="none named" if model is None else repr(model),
             remedy="Name the model and feature set to predict with",
         )
-    return names[model]
+    name, reason = best
+    return Choice(names[name], reason)
+
+
+def _best(result: Path, names: Sequence[str]) -> tuple[str, str] | None:
+    """Which bundle predicts best under spatial validation, and why; None where the result does not tell."""
+    try:
+        content = json.loads((result / "metrics.json").read_text(encoding="utf-8"))
+        task = Task.CLASSIFICATION if content["target"] == "presence" else Task.REGRESSION
+        metric = decisive_metric(task)
+        rows = [row for row in content["metrics"] if row["metric"] == metric and row["scheme"] in SCHEMES]
+        scheme = next(row["scheme"] for row in rows if SCHEMES[row["scheme"]].is_spatial)
+        scores = {f"{row['model']}_{row['feature_set']}": row["mean"] for row in rows if row["scheme"] == scheme}
+    except (OSError, ValueError, KeyError, TypeError, StopIteration):
+        return None
+    known = {name: scores[name] for name in names if scores.get(name) is not None}
+    if not known:
+        return None
+    name = max(known, key=known.__getitem__)
+    return name, (
+        f"{name}: the best of {len(names)} under {SCHEMES[scheme].title} validation, "
+        f"{metrics_of(task)[metric].title} {known[name]:.3f}"
+    )
+
+
+def _has(folder: Path, group: str) -> bool:
+    try:
+        schema = json.loads((folder / INDEX).read_text(encoding="utf-8"))["schema"]
+        return any(feature["group"] == group for feature in schema)
+    except (OSError, ValueError, KeyError, TypeError):
+        return False  # told when it is read
 
 
 def trained_from(bundle: Bundle, name: str) -> Trained:

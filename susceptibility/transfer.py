@@ -57,6 +57,8 @@ class TransferSummary:
 
     Attributes
     ----------
+    model
+        Name of the bundle, and why it was taken where it was not named.
     files
         Written, the map first.
     rows, predicted
@@ -69,6 +71,7 @@ class TransferSummary:
         What a reader must know.
     """
 
+    model: str
     files: tuple[Path, ...]
     rows: int
     predicted: int
@@ -80,7 +83,10 @@ class TransferSummary:
     def lines(self) -> list[str]:
         """Text for the terminal."""
         share = 100.0 / max(self.predicted, 1)
-        text = [f"{self.predicted} of {self.rows} rows predicted ({100.0 * self.predicted / self.rows:.1f} %)"]
+        text = [
+            self.model,
+            f"{self.predicted} of {self.rows} rows predicted ({100.0 * self.predicted / self.rows:.1f} %)",
+        ]
         text.append(f"{self.out_of_range} of them ({share * self.out_of_range:.1f} %) beyond the training range")
         if self.unlike is not None:
             text.append(f"{self.unlike} of them ({share * self.unlike:.1f} %) outside the area of applicability")
@@ -215,7 +221,8 @@ def predict_dataset(
         published = _publish([*files, staging / f"{output.stem}.json"], output)
     for warning in told:
         logger.warning("%s", warning)
-    return TransferSummary(published, data.count, known, ranges.outside, unlike, ranges, tuple(told))
+    model = str((trained.origin or {}).get("chosen") or trained.name)
+    return TransferSummary(model, published, data.count, known, ranges.outside, unlike, ranges, tuple(told))
 
 
 def _judge(

@@ -386,8 +386,6 @@ def test_recipe_to_track_and_the_same_area_predicted_again(
     run_study(recipe, tmp_path / "run", workers=1)
     own = read(tmp_path / "run" / "maps" / "xgboost_static_insar" / "probability.tif")
     assert np.isfinite(own).sum() > 4000
-    with pytest.raises(OptionError, match="xgboost_static, xgboost_static_insar"):
-        track_recipe(recipe, tmp_path / "run", tmp_path / "track")
     unmapped = parse_recipe({key: table for key, table in content.items() if key != "inventory"})
     with pytest.raises(OptionError, match=r"\[inventory\] path.*to learn from"):
         run_study(unmapped, tmp_path / "unmapped", workers=1)
@@ -398,11 +396,8 @@ def test_recipe_to_track_and_the_same_area_predicted_again(
     np.testing.assert_array_equal(read(tmp_path / "track" / "maps" / "20230821" / "probability.tif"), own)
     with pytest.raises(OptionError, match="none among"):
         track_recipe(recipe, tmp_path / "run", tmp_path / "other", model="xgboost_static")
-    with pytest.raises(OptionError, match="--result"):
-        track_recipe(recipe, None, tmp_path / "other")
-    track_recipe(
-        recipe, None, tmp_path / "other", model="xgboost_static_insar", options=TrackOptions(every=8), workers=1
-    )
+    chosen = track_recipe(recipe, None, tmp_path / "other", options=TrackOptions(every=8), workers=1)
+    assert chosen == ["Model: xgboost_static_insar: the only one with features of insar.", *told]
     for path in (tmp_path / "track" / "maps").rglob("*.tif"):
         other = tmp_path / "other" / path.relative_to(tmp_path / "track")
         assert path.read_bytes() == other.read_bytes(), "as trained in place"
@@ -410,6 +405,8 @@ def test_recipe_to_track_and_the_same_area_predicted_again(
     summary = predict_elsewhere(tmp_path / "run", tmp_path / "map.tif", recipe=unmapped, model="xgboost_static_insar")
     np.testing.assert_array_equal(read(tmp_path / "map.tif"), own)
     assert summary.predicted == np.isfinite(own).sum()
+    best = predict_elsewhere(tmp_path / "run", tmp_path / "best.tif", recipe=unmapped)
+    assert "the best of 2 under spatial block validation" in best.lines()[0]
     factors = tmp_path / "factors"
     write_factors(simulated / "dem.tif", factors, ["slope", "profile_curvature"])
     predict_elsewhere(

@@ -346,16 +346,41 @@ def test_which_bundle(tmp_path: Path) -> None:
         (tmp_path / "model" / name).mkdir(parents=True)
         (tmp_path / "model" / name / "bundle.json").write_text("{}")
         if name == "xgboost_static":
-            assert find_bundle(tmp_path).name == name
+            assert find_bundle(tmp_path) == (tmp_path / "model" / name, "")
     with pytest.raises(OptionError, match="random_forest_static, xgboost_static"):
         find_bundle(tmp_path)
     with pytest.raises(OptionError, match="'xgboost'"):
         find_bundle(tmp_path, "xgboost")
-    folder = find_bundle(tmp_path, "random_forest_static")
-    assert folder == tmp_path / "model" / "random_forest_static"
-    assert find_bundle(folder) == folder
+    folder, reason = find_bundle(tmp_path, "random_forest_static")
+    assert (folder, reason) == (tmp_path / "model" / "random_forest_static", "")
+    assert find_bundle(folder).folder == folder
     with pytest.raises(OptionError, match="none"):
         find_bundle(folder, "another")
+
+
+def test_the_best_bundle_under_spatial_validation(tmp_path: Path) -> None:
+    scores = {
+        ("xgboost", "static"): (0.95, 0.7),
+        ("random_forest", "static"): (0.9, 0.8),
+        ("xgboost", "static_insar"): (0.99, 0.75),
+        ("random_forest", "static_insar"): (0.99, None),
+    }
+    rows = []
+    for (model, features), (random, blocks) in scores.items():
+        folder = tmp_path / "model" / f"{model}_{features}"
+        folder.mkdir(parents=True)
+        groups = ["terrain", *(["insar"] if features == "static_insar" else [])]
+        (folder / "bundle.json").write_text(json.dumps({"schema": [{"group": group} for group in groups]}))
+        for scheme, mean in (("training", 1.0), ("random", random), ("kmeans", blocks), ("north-south", 0.99)):
+            row = {"feature_set": features, "model": model, "scheme": scheme}
+            rows += [{**row, "metric": "brier", "mean": 0.5}, {**row, "metric": "auc_roc", "mean": mean}]
+    (tmp_path / "metrics.json").write_text(json.dumps({"target": "presence", "metrics": rows}))
+    folder, reason = find_bundle(tmp_path)
+    assert folder.name == "random_forest_static"
+    assert reason == "random_forest_static: the best of 4 under k-means validation, AUC-ROC 0.800"
+    assert find_bundle(tmp_path, group="insar").folder.name == "xgboost_static_insar"
+    assert find_bundle(tmp_path, group="shaking").folder.name == "random_forest_static", "no such group in any"
+    assert find_bundle(tmp_path, "xgboost_static") == (tmp_path / "model" / "xgboost_static", "")
 
 
 @pytest.mark.parametrize("with_area", [True, False])
@@ -371,7 +396,7 @@ def test_a_bundle_read_back_predicts_the_same_and_knows_its_rows(
         models, title="XGBoost", feature_set="all", training=X, applicability=area, context=context
     )  # fmt: skip
     write_bundle(tmp_path / "model" / "xgboost_all", bundle)
-    folder = find_bundle(tmp_path)
+    folder = find_bundle(tmp_path).folder
     read_back = trained_from(read_bundle(folder), folder.name)
     assert read_back.resolution_m == pytest.approx(30.0)
     for name in ("lowest", "low", "high", "highest"):
