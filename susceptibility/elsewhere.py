@@ -126,7 +126,7 @@ def track_recipe(
     Returns
     -------
     list of str
-        What changed, in words, and what a reader must know.
+        What changed, in words, after the model where it was not named.
 
     Raises
     ------

@@ -49,7 +49,8 @@ def match_dataset(
             "features of the recipe",
             required="every feature of the model: " + ", ".join(feature.name for feature in schema),
             found="no " + ", ".join(missing),
-            remedy="Add them to the recipe under these names, on the kind of units that the model was trained on",
+            remedy="Add them to the recipe under these names, on the kind of units that the model was trained on, or "
+            "name a model without them by --model",
         )
     columns: dict[str, RowValues] = {}
     unseen: dict[str, dict[str, int]] = {}

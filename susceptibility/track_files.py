@@ -101,7 +101,7 @@ def write_track(
     Returns
     -------
     list of str
-        What changed, in words, and what a reader must know.
+        What changed, in words. What a reader must know is logged, and in the report.
 
     Raises
     ------
@@ -135,7 +135,7 @@ def write_track(
             figures=captions,
         )
         content = _content(track, tracked, chosen, provenance or {})
-        told = [*findings(track, chosen.threshold), *(f"Warning: {warning}" for warning in track.warnings)]
+        told = findings(track, chosen.threshold)
         del track
         shutil.rmtree(work)
         write_manifest(folder, KIND, content)

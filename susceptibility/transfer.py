@@ -81,7 +81,7 @@ class TransferSummary:
     warnings: tuple[str, ...]
 
     def lines(self) -> list[str]:
-        """Text for the terminal."""
+        """Text for the terminal, to which warnings have been logged."""
         share = 100.0 / max(self.predicted, 1)
         text = [
             self.model,
@@ -97,7 +97,7 @@ class TransferSummary:
                     f"  {entry['feature']}: {entry['below_training']} below, {entry['above_training']} above, "
                     f"{entry['unseen_class'] or 0} of unseen classes ({100.0 * outside:.1f} % of known rows)"
                 )
-        return [*text, *(f"Warning: {warning}" for warning in self.warnings), *(str(path) for path in self.files)]
+        return [*text, *map(str, self.files)]
 
 
 def predict_from_factors(
