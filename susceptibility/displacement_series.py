@@ -14,9 +14,10 @@ from affine import Affine
 
 from insar.grid import Grid
 from insar.layers import grid_of
+from insar.timefunctions import TimeModel
 from susceptibility.errors import InputError, MissingInputError
 from susceptibility.projection import no_crs_error
-from susceptibility.rate_design import TimeTerms, parse_terms
+from susceptibility.rate_design import model_of_time
 from susceptibility.storage import open_raster
 
 CUMULATIVE, RATE, RATE_STD, RECENT_RATE, ACCELERATION = (
@@ -56,7 +57,7 @@ class DisplacementSeries:
     path: Path
     dates: tuple[date, ...]
     grid: Grid
-    terms: TimeTerms
+    terms: TimeModel
     recent_days: float
     uncertainty: str
 
@@ -108,7 +109,7 @@ def open_series(result: Path) -> DisplacementSeries:
         path,
         dates,
         grid,
-        parse_terms(str(settings.get("model") or "linear"), result / "manifest.json"),
+        model_of_time(str(settings.get("model") or "linear"), result / "manifest.json"),
         float(settings.get("recent_days") or _RECENT_DAYS),
         str(settings.get("uncertainty") or "residual"),
     )

@@ -60,7 +60,7 @@ class CategoryEncoder:
         self.min_share = min_share
         self.unseen = unseen
 
-    def fit(self, X: Iterable[Any], y: object = None) -> CategoryEncoder:  # noqa: ARG002
+    def fit(self, X: Iterable[Any], y: object = None) -> CategoryEncoder:  # noqa: ARG002  (scikit-learn's name)
         """Learn the classes of samples.
 
         Parameters
@@ -127,12 +127,12 @@ class CategoryEncoder:
         """Return how many samples belong to each class that was not there at fitting."""
         return _counted(_labels(X), self._known())
 
-    def get_feature_names_out(self, input_features: object = None) -> NDArray[np.object_]:  # noqa: ARG002
+    def get_feature_names_out(self, input_features: object = None) -> NDArray[np.object_]:  # noqa: ARG002  (scikit-learn's name)
         """Return the names of the columns, for scikit-learn."""
         self._known()
         return np.array(self.feature_names_, object)
 
-    def get_params(self, deep: bool = True) -> dict[str, Any]:  # noqa: ARG002
+    def get_params(self, deep: bool = True) -> dict[str, Any]:  # noqa: ARG002  (scikit-learn's name)
         """Return the parameters by name, for scikit-learn."""
         return {"name": self.name, "min_share": self.min_share, "unseen": self.unseen}
 

@@ -42,7 +42,7 @@ class SampledRows:
     Attributes
     ----------
     path
-        Array (row, feature) float32.
+        Array (row, feature) float32, its bytes alone.
     names
         Of the features.
     samples
@@ -65,7 +65,7 @@ class SampledRows:
         """Read them from a dataset into a file."""
         rows = np.unique(np.concatenate([sample.cells for sample in samples]))
         path.parent.mkdir(parents=True, exist_ok=True)
-        np.save(path, data.matrix(rows, names))
+        data.matrix(rows, names).astype(np.float32, copy=False).tofile(path)
         areas = []
         for sample in samples:
             own = np.asarray(data.area_m2(sample.cells), np.float64)
@@ -77,7 +77,8 @@ class SampledRows:
     def features(self, draw: int, names: Sequence[str]) -> NDArray[np.float32]:
         """Some of the features of one draw: (row, feature)."""
         columns = np.array([self.names.index(name) for name in names], np.intp)
-        stored = np.load(self.path, mmap_mode="r", allow_pickle=False)
+        # Bare numbers: the header of a .npy file is parsed by `ast`, which threads disturb each other in.
+        stored = np.memmap(self.path, np.float32, "r").reshape(-1, len(self.names))
         return np.ascontiguousarray(stored[np.ix_(self.positions[draw], columns)])
 
 

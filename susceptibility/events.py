@@ -24,7 +24,7 @@ def event_labels(events: ArrayLike) -> NDArray[np.str_]:
     """
     given = np.asarray(events).ravel()
     values, place = (given, slice(None)) if given.dtype.kind == "O" else np.unique(given, return_inverse=True)
-    return np.array([_label(value) for value in values.tolist()], np.str_)[place]
+    return np.array([label_of(value) for value in values.tolist()], np.str_)[place]
 
 
 def listed(names: Sequence[str], most: int = 8) -> str:
@@ -33,8 +33,10 @@ def listed(names: Sequence[str], most: int = 8) -> str:
     return ", ".join(names[:most]) + (f" and {more} more" if more > 0 else "")
 
 
-def _label(value: Any) -> str:
-    if value is None or value != value:  # noqa: PLR0124  # only NaN and NaT differ from themselves
+def label_of(value: Any) -> str:
+    """Text of a label that a table holds as text, number or day; empty where it is unknown."""
+    is_nan = isinstance(value, float | np.floating) and np.isnan(value)
+    if value is None or is_nan or str(value) == "NaT":
         return ""
     if isinstance(value, float) and value.is_integer():
         return str(int(value))

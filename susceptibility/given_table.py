@@ -21,6 +21,7 @@ from susceptibility.categories import sorted_labels
 from susceptibility.dataset import OBSERVATION_STATISTICS, Dataset, RowValues, Targets, row_values
 from susceptibility.density import SQUARE_METRES_PER_KM2
 from susceptibility.errors import InputError, MissingInputError, OptionError
+from susceptibility.events import label_of
 from susceptibility.inventory import ABSENCE, LANDSLIDE, UNLABELLED
 from susceptibility.inventory_files import FALSE_WORDS, TRUE_WORDS
 from susceptibility.projection import known_crs, utm_crs
@@ -311,16 +312,21 @@ def _codes(
 ) -> tuple[NDArray[np.float32], tuple[str, ...]]:
     """Numbers of classes and their labels; `meaning` has those that the file itself gives to 1, 2, ..."""
     values = _column(source, table, name, "classes").to_pylist()
+    labels = [label_of(value) for value in values]
     if meaning:
-        values = [None if value is None or value != value else meaning[int(value) - 1] for value in values]  # noqa: PLR0124
-    labels = [None if value is None or value != value else _label(value) for value in values]  # noqa: PLR0124  (NaN)
-    known = sorted_labels({label for label in labels if label is not None})
+        named = {str(number): label for number, label in enumerate(meaning, start=1)}
+        strange = sorted({label for label in labels if label and label not in named})
+        if strange:
+            raise InputError(
+                source.path,
+                required=f"class numbers from 1 to {len(meaning)} in column {name!r}, which the file gives labels to",
+                found=", ".join(strange[:5]),
+                remedy="Write the table again with `susceptibility table`",
+            )
+        labels = [named.get(label, "") for label in labels]
+    known = sorted_labels({label for label in labels if label})
     code = {label: float(number) for number, label in enumerate(known, start=1)}
-    return np.array([np.nan if label is None else code[label] for label in labels], np.float32), tuple(known)
-
-
-def _label(value: Any) -> str:
-    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
+    return np.array([code[label] if label else np.nan for label in labels], np.float32), tuple(known)
 
 
 def _targets(

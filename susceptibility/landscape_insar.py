@@ -13,11 +13,11 @@ from datetime import date, timedelta
 import numpy as np
 from numpy.typing import NDArray
 
+from insar.constants import DAYS_PER_YEAR
 from insar.layers import row_slices
 from susceptibility.landscape import Landscape, correlated_noise
 from susceptibility.landscape_shaking import EARTHQUAKE_DAY, Earthquake
 
-DAYS_PER_YEAR = 365.25
 RECENT_DAYS = 60.0
 """Length of the trailing window of the recent rate, as `insar` has it by default."""
 

@@ -101,7 +101,7 @@ def compute(study: Study, work: Path, workers: int | None, tell: Progress) -> Ou
     recipe, data, design = study.recipe, study.data, study.design
     wanted = {name for title in design.feature_sets for name in design.names(title)}
     rows = SampledRows.of(
-        data, [name for name in data.names if name in wanted], study.samples, work / "sampled.npy"
+        data, [name for name in data.names if name in wanted], study.samples, work / "sampled.bin"
     )  # fmt: skip
     groups = {feature.name: feature.group for feature in data.schema}
     evaluation = evaluate(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -248,12 +249,15 @@ def _draw_explanations(album: _Album, study: Study, outcome: Outcome) -> None:
     }
     for title, each in explained.items():
         if isinstance(each.shap, ShapValues):
-            shap, features, schema = each.shap, each.features, each.schema
             album.add(
                 f"shap_{title.lower().replace(' ', '_')}",
-                f"{title}: what each feature adds to the {shap.scale} of each sampled unit (Shapley values).",
-                lambda path, shap=shap, features=features, schema=schema, title=title: (  # type: ignore[misc]
-                    figures_explain.draw_shap_summary(path, shap, features, schema, title)
+                f"{title}: what each feature adds to the {each.shap.scale} of each sampled unit (Shapley values).",
+                partial(
+                    figures_explain.draw_shap_summary,
+                    found=each.shap,
+                    features=each.features,
+                    schema=each.schema,
+                    title=title,
                 ),
             )
     curves = {title: each.curves for title, each in explained.items() if each.curves}

@@ -13,6 +13,7 @@ import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,7 @@ from susceptibility.training_range import (
     APPLICABLE_MEANING,
     OUT_OF_RANGE,
     UNLIKE,
+    RangeCounts,
     RangeSummary,
     add_counts,
 )
@@ -231,7 +233,7 @@ def _judge(
     """Class of applicability of each row (row,), and counts by factor."""
     classes = np.zeros(data.count, np.uint8)
 
-    def judge(rows: slice) -> Any:
+    def judge(rows: slice) -> RangeCounts:
         X = data.matrix(rows, names)
         counts = trained.training.count(X)
         found = np.where(counts.outside, OUT_OF_RANGE, APPLICABLE).astype(np.uint8)
@@ -244,7 +246,7 @@ def _judge(
         return replace(counts, outside=counts.outside & is_known)
 
     blocks = list(data.blocks())
-    counted = run_in_threads([lambda rows=rows: judge(rows) for rows in blocks], workers=workers)  # type: ignore[misc]
+    counted = run_in_threads([partial(judge, rows) for rows in blocks], workers=workers)
     return classes, add_counts(trained.schema, counted)
 
 

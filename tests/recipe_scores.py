@@ -29,7 +29,7 @@ Scores = Mapping[Score, float]
 def validated(content: dict[str, Any], work: Path) -> tuple[Study, Evaluation]:
     """Prepare the study of a recipe's content and validate all that it compares."""
     study = prepare_study(parse_recipe(content), work)
-    rows = SampledRows.of(study.data, study.data.names, study.samples, work / "rows.npy")
+    rows = SampledRows.of(study.data, study.data.names, study.samples, work / "rows.bin")
     return study, evaluate(study.design, rows, study.partitions, workers=1)
 
 

@@ -159,15 +159,16 @@ def _require_whole(estimator: Any, kind: str, columns: int) -> None:
         fits = estimator.coef_.shape == (1, columns) and estimator.intercept_.shape == (1,)
     elif kind == "SVC":
         vectors = len(estimator.support_vectors_)
+        of_class = estimator._n_support  # noqa: SLF001  (this is what the compiled code reads, not n_support_)
         fits = (
             estimator.support_vectors_.shape == (vectors, columns)
             and estimator.support_.shape == (vectors,)
             and estimator.dual_coef_.shape == (1, vectors)
             and estimator._dual_coef_.shape == (1, vectors)  # what its prediction reads
             and estimator._intercept_.shape == (1,)
-            and estimator._n_support.shape == (2,)  # noqa: SLF001
-            and int(estimator._n_support.sum()) == vectors  # noqa: SLF001
-            and int(estimator._n_support.min()) >= 0  # noqa: SLF001
+            and of_class.shape == (2,)
+            and int(of_class.sum()) == vectors
+            and int(of_class.min()) >= 0
         )
     else:
         fits = bool(estimator.estimators_) and all(_is_tree(tree.tree_, columns) for tree in estimator.estimators_)

@@ -71,11 +71,11 @@ class Training:
         return replace(self, weight=weight if self.weight is None else weight * self.weight)
 
 
-def _no_features(options: Any) -> tuple[str, ...]:  # noqa: ARG001
+def _no_features(_options: Any) -> tuple[str, ...]:
     return ()
 
 
-def _no_units(options: Any) -> dict[str, frozenset[str]]:  # noqa: ARG001
+def _no_units(_options: Any) -> dict[str, frozenset[str]]:
     return {}
 
 

@@ -11,7 +11,7 @@ from susceptibility.errors import OptionError
 class Parameters:
     """Gives a class that only stores its constructor's arguments the methods that `sklearn.base.clone` needs."""
 
-    def get_params(self, deep: bool = True) -> dict[str, Any]:  # noqa: ARG002
+    def get_params(self, deep: bool = True) -> dict[str, Any]:  # noqa: ARG002  (scikit-learn's name)
         """Return the constructor's arguments by name."""
         return {name: getattr(self, name) for name in inspect.signature(type(self)).parameters}
 

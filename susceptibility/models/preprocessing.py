@@ -92,7 +92,7 @@ class Preprocessor(Parameters):
         self.unseen = unseen
         self.encode = encode
 
-    def fit(self, X: NDArray[np.float32], y: object = None) -> Self:  # noqa: ARG002
+    def fit(self, X: NDArray[np.float32], y: object = None) -> Self:  # noqa: ARG002  (scikit-learn's name)
         """Learn from features (row, feature), NaN where unknown; `y` is not looked at.
 
         Raises

@@ -19,11 +19,12 @@ from series_results import write_result
 from insar.config import Settings
 from insar.grid import Grid
 from insar.pipeline import run_chain
+from insar.timefunctions import parse_model
 from susceptibility.displacement_series import FOLLOWED, open_series
 from susceptibility.epochs import layers_until, open_epochs, plan_epochs
 from susceptibility.errors import InputError, MissingInputError, OptionError
 from susceptibility.kernels import epochs as kernels
-from susceptibility.rate_design import TimeTerms, parse_terms, plan_fit
+from susceptibility.rate_design import model_of_time, plan_fit
 from susceptibility.storage import align_raster
 
 GRID = Grid(9, 11, Affine(30.0, 0.0, 500_000.0, 0.0, -30.0, 4_000_000.0), "EPSG:32633")
@@ -142,7 +143,7 @@ def test_a_season_is_not_told_from_a_rate_within_less_than_a_year(tmp_path: Path
 
 
 def test_a_step_is_not_known_before_it_happens() -> None:
-    terms = parse_terms("linear+step:20220701", "manifest.json")
+    terms = model_of_time("linear+step:20220701", "manifest.json")
     before = plan_fit(terms, DATES[:10], 60.0, 5)
     after = plan_fit(terms, DATES[:30], 60.0, 5)
     assert not isinstance(before, str)
@@ -166,7 +167,7 @@ def test_a_steady_rate_is_found_at_any_dates(gaps: list[int], rate: float, offse
     days = np.cumsum([0, *gaps])
     dates = tuple(date(2020, 1, 1) + timedelta(days=int(day)) for day in days)
     series = (offset + rate * days[:, None] / 365.25).astype(np.float32)
-    fit = plan_fit(TimeTerms(), dates, 60.0, 5)
+    fit = plan_fit(parse_model("linear"), dates, 60.0, 5)
     assert not isinstance(fit, str)
     found = layers_until(series, fit, ("cumulative_displacement", "velocity"))
     assert found[1, 0] == pytest.approx(rate, abs=2e-5)
@@ -175,7 +176,7 @@ def test_a_steady_rate_is_found_at_any_dates(gaps: list[int], rate: float, offse
 
 def test_kernel_uncompiled_is_the_kernel() -> None:
     series = make_series()[:12].reshape(12, -1)
-    fit = plan_fit(TimeTerms(), DATES[:12], 60.0, 5)
+    fit = plan_fit(parse_model("linear"), DATES[:12], 60.0, 5)
     assert not isinstance(fit, str)
     outcomes = []
     for function in (kernels.fit_until, kernels.fit_until.py_func):
@@ -221,6 +222,14 @@ def test_a_series_that_cannot_be_trusted_is_refused(result: Path, what: str, mes
     broken(result, what)
     with pytest.raises((InputError, MissingInputError), match=message):
         open_series(result)
+
+
+def test_terms_that_dates_cannot_tell_apart() -> None:
+    """Two steps between the same two dates, and a season in less than a year."""
+    twice = model_of_time("linear+step:20220105+step:20220110", "manifest.json")
+    assert plan_fit(twice, DATES, 60.0, 5) == f"{len(DATES)} dates that do not tell the terms of {twice.text} apart"
+    assert "cannot be told apart" in str(plan_fit(model_of_time("linear+annual", "m"), DATES[:12], 60.0, 5))
+    assert "5 dates for the 5 terms" in str(plan_fit(model_of_time("poly:4", "m"), DATES[:5], 60.0, 5))
 
 
 def test_no_series_and_too_few_dates(tmp_path: Path, result: Path) -> None:

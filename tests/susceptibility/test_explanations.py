@@ -67,7 +67,7 @@ def work(tmp_path_factory: pytest.TempPathFactory) -> Work:
         "explain": {"permutations": 4},
     }  # fmt: skip
     study = prepare_study(parse_recipe(content), folder / "work")
-    rows = SampledRows.of(study.data, study.data.names, study.samples, folder / "sampled.npy")
+    rows = SampledRows.of(study.data, study.data.names, study.samples, folder / "sampled.bin")
     groups = {feature.name: feature.group for feature in study.data.schema}
     evaluation = evaluate(study.design, rows, study.partitions, groups=groups, workers=1)
     fitted, _ = fit_models(study.design, rows, study.partitions, workers=1)

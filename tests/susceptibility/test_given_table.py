@@ -8,22 +8,21 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pyproj
 import pytest
 
-pa = pytest.importorskip("pyarrow")
-import pyarrow.parquet as pq  # noqa: E402
-import pyproj  # noqa: E402
-
-from insar.layers import read_layer  # noqa: E402
-from susceptibility.dataset import Dataset  # noqa: E402
-from susceptibility.errors import InputError, MissingInputError, OptionError  # noqa: E402
-from susceptibility.factors.relief import ASPECT_CLASSES  # noqa: E402
-from susceptibility.given_table import read_given_table  # noqa: E402
-from susceptibility.inventory import ABSENCE, LANDSLIDE, UNLABELLED  # noqa: E402
-from susceptibility.join import join_dataset  # noqa: E402
-from susceptibility.recipe import TableSection, parse_recipe  # noqa: E402
-from susceptibility.table_files import read_table  # noqa: E402
-from susceptibility.unit_table import write_unit_table  # noqa: E402
+from insar.layers import read_layer
+from susceptibility.dataset import Dataset
+from susceptibility.errors import InputError, MissingInputError, OptionError
+from susceptibility.factors.relief import ASPECT_CLASSES
+from susceptibility.given_table import read_given_table
+from susceptibility.inventory import ABSENCE, LANDSLIDE, UNLABELLED
+from susceptibility.join import join_dataset
+from susceptibility.recipe import TableSection, parse_recipe
+from susceptibility.table_files import read_table
+from susceptibility.unit_table import write_unit_table
 
 UTM = "EPSG:32633"
 COLUMNS: dict[str, list[Any]] = {
@@ -329,6 +328,19 @@ def test_a_table_of_our_own_guards_its_answers(own: tuple[Path, dict[str, Any]],
         read_given_table(TableSection(**named, crs=str(grid.crs), features=("slope_mean", "lad")))
     with pytest.raises(OptionError, match=r"\[table\] crs.*EPSG:32645"):
         read_given_table(TableSection(**named, crs="EPSG:32633"))
+
+
+def test_a_class_without_a_label_is_refused(own: tuple[Path, dict[str, Any]], tmp_path: Path) -> None:
+    """Of a table whose numbers were changed after its labels were written."""
+    folder, _ = own
+    rows = (folder / "t.csv").read_text().splitlines()
+    place = rows[0].split(",").index("aspect_class_dominant")
+    fields = rows[1].split(",")
+    fields[place] = "0"
+    (tmp_path / "t.csv").write_text("\n".join([rows[0], ",".join(fields), *rows[2:]]) + "\n")
+    (tmp_path / "t.csv.json").write_bytes((folder / "t.csv.json").read_bytes())
+    with pytest.raises(InputError, match=r"class numbers from 1 to 9 in column 'aspect_class_dominant'.*found 0"):
+        read_given_table(TableSection(path=tmp_path / "t.csv", crs="EPSG:32645", landslide="landslide"))
 
 
 def test_a_broken_description_is_refused(own: tuple[Path, dict[str, Any]], tmp_path: Path) -> None:

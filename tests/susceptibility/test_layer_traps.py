@@ -11,8 +11,6 @@ import rasterio
 from affine import Affine
 from rasterio.warp import Resampling, reproject, transform_bounds
 
-pytest.importorskip("pyarrow")
-
 from insar.grid import Grid
 from susceptibility.cli import main
 from susceptibility.simulate import SimulationOptions, simulate_study

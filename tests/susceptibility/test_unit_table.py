@@ -9,8 +9,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-pytest.importorskip("pyarrow")
-
 from susceptibility.cli import main
 from susceptibility.simulate import SimulationOptions, simulate_study
 from susceptibility.storage import read_raster

@@ -43,7 +43,7 @@ def ask(folder: Path, options: SimulationOptions, *, permutations: int = 0) -> A
     content["sampling"] = {"seed": options.seed, "repeats": 5}
     content["explain"] = {"permutations": permutations, "shap": False, "dependence": False}
     study = prepare_study(parse_recipe(content), folder / "work")
-    rows = SampledRows.of(study.data, study.data.names, study.samples, folder / "rows.npy")
+    rows = SampledRows.of(study.data, study.data.names, study.samples, folder / "rows.bin")
     found = evaluate(study.design, rows, study.partitions, workers=1)
     compared = {row.scheme: row for row in found.comparison_rows() if row.difference.metric == "auc_roc"}
     assert set(compared) == set(FOUND_BY)
