@@ -54,3 +54,11 @@ def builder_of(model: str, features: int, **options: Any) -> Callable[[int], Sus
 
 def _model(name: str, options: Any, schema: tuple[FeatureSchema, ...], seed: int) -> SusceptibilityModel:
     return SusceptibilityModel(MODELS[name], options, schema, seed=seed)
+
+
+def scattered(cells: int = 400, seed: int = 0, extent_m: float = 10_000.0) -> tuple[np.ndarray, np.ndarray]:
+    """Coordinates and targets; landslides are more frequent in the east."""
+    rng = np.random.default_rng(seed)
+    coordinates_m = rng.uniform(0.0, extent_m, (cells, 2)) + np.array([300_000.0, 4_000_000.0])
+    chance = 0.2 + 0.5 * (coordinates_m[:, 0] - 300_000.0) / extent_m
+    return coordinates_m, (rng.uniform(size=cells) < chance).astype(np.uint8)
